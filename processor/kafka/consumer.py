@@ -1,0 +1,255 @@
+"""A group member that owns its partitions until they are revoked or lost (cooperative-sticky, KIP-429).
+
+One thread owns it. Offsets are never committed by the client on its own and never chosen by it: the listener says
+where each partition starts, and it may add partitions of other topics (co-assignment) that live and die with
+the assigned ones.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from processor.kafka.errors import BrokerUnavailable, FatalKafkaError, Kind, classify, error_of
+from processor.kafka.records import Commit, Fetched, InRecord, Position
+
+log = logging.getLogger(__name__)
+
+SESSION_TIMEOUT = 6.0
+HEARTBEAT_INTERVAL = 1.5
+"""Seconds; a member that is killed loses its partitions after the former."""
+
+
+class RebalanceListener(Protocol):
+    """Told of rebalances, always on the thread that called fetch() or close(), inside that call.
+
+    An exception raised here comes out of fetch().
+    """
+
+    def assigned(self, positions: list[Position]) -> Mapping[Position, int]:
+        """New partitions. Answers the next offset of each one to fetch, co-assigned partitions included."""
+        ...
+
+    def revoked(self, positions: list[Position]) -> Iterable[Position]:
+        """Partitions that go to another member after this call; commits are still valid within it.
+
+        Answers everything that is no longer to be fetched, co-assigned partitions included.
+        """
+        ...
+
+    def lost(self, positions: list[Position]) -> Iterable[Position]:
+        """Partitions that another member may own already: nothing of them may be committed."""
+        ...
+
+    def out_of_range(self, position: Position) -> int:
+        """The offset to fetch doesn't exist; answers where to go on."""
+        ...
+
+
+class GroupConsumer:
+    """A consumer group member. `config` is librdkafka's, without the properties set here."""
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        group_id: str,
+        instance_id: str | None,
+        listener: RebalanceListener,
+        *,
+        fetch_bytes: int = 1_048_576,
+    ) -> None:
+        own: dict[str, Any] = {
+            **config,
+            "group.id": group_id,
+            "partition.assignment.strategy": "cooperative-sticky",
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "error",
+            "enable.partition.eof": True,
+            "session.timeout.ms": int(SESSION_TIMEOUT * 1000),
+            "heartbeat.interval.ms": int(HEARTBEAT_INTERVAL * 1000),
+            "max.partition.fetch.bytes": fetch_bytes,
+            # New partitions, and topics that were made again, are seen within this time.
+            "topic.metadata.refresh.interval.ms": 5_000,
+            # The default of 1,000 ms stalls a consumer whenever its local queue has been full.
+            "fetch.queue.backoff.ms": 2,
+            "queued.max.messages.kbytes": 32_768,
+        }
+        if instance_id is not None:
+            own["group.instance.id"] = instance_id
+        self._consumer = Consumer(own, logger=log)
+        self._listener = listener
+        self._owned: set[Position] = set()
+        self._floor: dict[Position, int] = {}
+        self._last_complaint = 0.0
+        self.joined = False
+        """True once the group gave this member an assignment, an empty one included."""
+
+    def subscribe(self, topics: list[str]) -> None:
+        """Join the group; the listener is called from later fetch() calls."""
+        self._consumer.subscribe(
+            topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+
+    def fetch(self, max_records: int, timeout: float) -> Fetched:
+        """Up to `max_records`, waiting at most `timeout` seconds; serves rebalances meanwhile.
+
+        Raises FatalKafkaError when the member can't go on, and whatever a listener raised.
+        """
+        return self._sort(self._consumer.consume(max_records, timeout))
+
+    def fetch_soon(self, max_records: int, timeout: float, linger: float) -> Fetched:
+        """Like fetch(), but returns `linger` seconds after the first record instead of waiting for a full batch."""
+        first = self._consumer.poll(timeout)
+        if first is None:
+            return Fetched((), ())
+        return self._sort([first, *self._consumer.consume(max_records - 1, linger)])
+
+    def pause(self, positions: Iterable[Position]) -> None:
+        """Stop fetching these partitions; what was fetched ahead of it is dropped and fetched again later."""
+        if chosen := self._held(positions):
+            self._consumer.pause(chosen)
+
+    def resume(self, positions: Iterable[Position]) -> None:
+        """Fetch these partitions again, from where the last fetch() left off."""
+        if chosen := self._held(positions):
+            self._consumer.resume(chosen)
+
+    def seek(self, position: Position, next_offset: int) -> None:
+        """Go on at `next_offset`. Not to be called from a listener."""
+        if position in self._owned:
+            self._floor[position] = next_offset
+            self._consumer.seek(TopicPartition(position.topic, position.partition, next_offset))
+
+    def committed(
+        self, positions: Iterable[Position], timeout: float = 10.0
+    ) -> dict[Position, Commit | None]:
+        """What the group has committed; waits for open transactions on these offsets (KIP-447).
+
+        Raises BrokerUnavailable when no answer came in time.
+        """
+        asked = [TopicPartition(p.topic, p.partition) for p in positions]
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                answers = self._consumer.committed(asked, max(0.1, deadline - time.monotonic()))
+                failed = next((a.error for a in answers if a.error is not None), None)
+                if failed is None:
+                    break
+                error = failed
+            except KafkaException as failure:
+                error = error_of(failure)
+            if classify(error) is Kind.FATAL:
+                raise FatalKafkaError(f"committed offsets can't be read: {error.str()}")
+            if time.monotonic() > deadline:
+                raise BrokerUnavailable(f"committed offsets can't be read: {error.str()}")
+            time.sleep(0.05)
+        return {
+            Position(a.topic, a.partition): Commit(a.offset, a.metadata or "") if a.offset >= 0 else None
+            for a in answers
+        }
+
+    def commit(self, commits: Mapping[Position, Commit]) -> None:
+        """Commit outside a transaction, and wait for the answer. Raises BrokerUnavailable when it was refused."""
+        listed = [TopicPartition(p.topic, p.partition, c.next_offset, c.metadata) for p, c in commits.items()]
+        if not listed:
+            return
+        try:
+            answers = self._consumer.commit(offsets=listed, asynchronous=False)
+        except KafkaException as failure:
+            raise BrokerUnavailable(f"offsets not committed: {error_of(failure).str()}") from None
+        for answer in answers:
+            if answer.error is not None:
+                raise BrokerUnavailable(f"offsets not committed: {answer.error.str()}")
+
+    def group_metadata(self) -> object:
+        """The member's generation as of now, which fences the transaction it is given to."""
+        return self._consumer.consumer_group_metadata()
+
+    def end_offset(self, position: Position) -> int | None:
+        """The last known end of a partition (what a read_committed reader may see), without asking the broker."""
+        try:
+            _, high = self._consumer.get_watermark_offsets(
+                TopicPartition(position.topic, position.partition), cached=True
+            )
+        except KafkaException:
+            return None
+        return high if high >= 0 else None
+
+    @property
+    def owned(self) -> frozenset[Position]:
+        """Everything fetched now, co-assigned partitions included."""
+        return frozenset(self._owned)
+
+    def close(self) -> None:
+        """Leave the group; revokes what is owned through the listener."""
+        self._consumer.close()
+
+    def _held(self, positions: Iterable[Position]) -> list[TopicPartition]:
+        return [TopicPartition(p.topic, p.partition) for p in positions if p in self._owned]
+
+    def _sort(self, messages: list[Message]) -> Fetched:
+        records: list[InRecord] = []
+        ends: list[tuple[Position, int]] = []
+        floor = self._floor
+        for message in messages:
+            error = message.error()
+            if error is None:
+                if floor and self._is_stale(message):
+                    continue
+                records.append(message)
+            elif error.code() == KafkaError._PARTITION_EOF:
+                ends.append(
+                    (
+                        Position(str(message.topic()), int(message.partition() or 0)),
+                        int(message.offset() or 0),
+                    )
+                )
+            elif error.code() == KafkaError._AUTO_OFFSET_RESET:
+                position = Position(str(message.topic()), int(message.partition() or 0))
+                self.seek(position, self._listener.out_of_range(position))
+            else:
+                self._complain(error)
+        return Fetched(records, ends)
+
+    def _is_stale(self, message: Message) -> bool:
+        """Records from before a seek() may still be in the client's queue."""
+        position = Position(str(message.topic()), int(message.partition() or 0))
+        least = self._floor.get(position)
+        return least is not None and int(message.offset() or 0) < least
+
+    def _complain(self, error: KafkaError) -> None:
+        if classify(error) is Kind.FATAL:
+            raise FatalKafkaError(f"the consumer can't go on: {error.str()}")
+        now = time.monotonic()
+        if now - self._last_complaint > 10:  # librdkafka repeats itself while a broker is away
+            self._last_complaint = now
+            log.warning("kafka: %s", error.str())
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        positions = [Position(p.topic, p.partition) for p in partitions]
+        starts = self._listener.assigned(positions)
+        self._floor.update(starts)
+        self._owned.update(starts)
+        consumer.incremental_assign([TopicPartition(p.topic, p.partition, at) for p, at in starts.items()])
+        self.joined = True
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        positions = [Position(p.topic, p.partition) for p in partitions]
+        self._drop(consumer, self._listener.revoked(positions))
+
+    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        positions = [Position(p.topic, p.partition) for p in partitions]
+        self._drop(consumer, self._listener.lost(positions))
+
+    def _drop(self, consumer: Consumer, gone: Iterable[Position]) -> None:
+        dropped = [p for p in gone if p in self._owned]
+        self._owned.difference_update(dropped)
+        for position in dropped:
+            self._floor.pop(position, None)
+        consumer.incremental_unassign([TopicPartition(p.topic, p.partition) for p in dropped])

@@ -1,0 +1,134 @@
+"""The matcher as a service: makes the parts of the loop from the settings and owns its threads."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+
+from processor.events import EventDecoder, EventFields
+from processor.kafka.cluster import Cluster
+from processor.kafka.config import client_config
+from processor.kafka.consumer import GroupConsumer
+from processor.kafka.plain import AcknowledgedProducer
+from processor.kafka.starting import StartingOffsets
+from processor.kafka.table import EndOffset
+from processor.kafka.transaction import TransactionalProducer
+from processor.kafka.watch import TopicWatch, Watchdog
+from processor.lifecycle import Deadline
+from processor.matching.freshness import Freshness
+from processor.matching.judge import Judge
+from processor.matching.loop import MatcherLoop, Parts
+from processor.observability.health import Health, RoleChecks
+from processor.observability.metrics import Metrics
+from processor.rules import LiveRules
+from processor.settings import Settings
+
+log = logging.getLogger(__name__)
+
+ROLE = "matcher"
+
+LOOP_MAX_AGE = 60.0
+"""Seconds: longer than any call the loop makes while a broker answers."""
+
+
+class Matcher:
+    """Runs the loop on a thread of its own. Several matchers share the event partitions through their group."""
+
+    def __init__(self, settings: Settings, rules: LiveRules, metrics: Metrics, health: Health) -> None:
+        """`rules` is started and stopped by whoever made it. Opens no connection yet."""
+        self._settings = settings
+        self._rules = rules
+        self._metrics = metrics
+        self._checks = RoleChecks.register(
+            health, ROLE, loop_max_age=LOOP_MAX_AGE, transaction_max_age=LOOP_MAX_AGE
+        )
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=ROLE, daemon=True)
+        self.failed: BaseException | None = None
+
+    def start(self) -> None:
+        """Start working; returns at once. `failed` says why it ended by itself, if it did."""
+        self._thread.start()
+
+    def stop(self, deadline: Deadline) -> None:
+        """Commit what is judged and leave the group, by the deadline."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join(max(0.0, deadline.remaining()))
+        if self._thread.is_alive():
+            self.failed = self.failed or TimeoutError("the matcher did not drain in time")
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        except BaseException as failure:  # reported by lifecycle, which ends the process
+            self.failed = failure
+
+    def _work(self) -> None:
+        settings, checks = self._settings, self._checks
+        cluster = Cluster(settings.kafka, settings.topics.name("matcher-admin"))
+        probe = Cluster(settings.kafka, settings.topics.name("matcher-watchdog"))
+        end = EndOffset(
+            client_config(settings.kafka, settings.topics.name("matcher-rules-end")), settings.topics.rules
+        )
+
+        def reachable(reason: str | None) -> None:
+            checks.broker.met() if reason is None else checks.broker.failed(reason)
+
+        watch = TopicWatch(cluster, settings.matcher.event_topics, reachable)
+        freshness = Freshness(
+            self._rules,
+            end.ask,
+            settings.matcher.rules_freshness,
+            settings.matcher.rules_max_wait.total_seconds() if settings.matcher.rules_max_wait else None,
+        )
+        loop = MatcherLoop(self._parts(cluster, watch, freshness), self._stop)
+        watchdog = Watchdog(
+            lambda: loop.producer.blocked_since,
+            lambda: probe.answers(2.0),
+            signs=(checks.loop, checks.transaction),
+        )
+        watch.start()
+        watchdog.start()
+        try:
+            loop.run()
+        finally:
+            watchdog.stop()
+            watch.stop()
+            end.close()
+
+    def _parts(self, cluster: Cluster, watch: TopicWatch, freshness: Freshness) -> Parts:
+        settings = self._settings
+        instance = settings.matcher.instance_id
+        fields = settings.matcher.event_fields
+        base = client_config(settings.kafka, settings.topics.name(ROLE))
+
+        def producer(consumer: GroupConsumer) -> TransactionalProducer | AcknowledgedProducer:
+            config = {**base, "message.max.bytes": self._largest_record(cluster)}
+            if settings.matcher.guarantee == "at_least_once":
+                return AcknowledgedProducer(config, consumer)
+            # Fencing is by group generation, so a random id is right; a kept one only speeds up a restart.
+            return TransactionalProducer(
+                config, settings.topics.name(f"{ROLE}.{instance or secrets.token_hex(8)}")
+            )
+
+        return Parts(
+            event_topics=list(settings.matcher.event_topics),
+            replay_epoch=settings.matcher.replay_epoch,
+            consumer=lambda loop: GroupConsumer(base, settings.topics.group(ROLE), instance, loop),
+            producer=producer,
+            starting=lambda consumer: StartingOffsets(consumer, cluster, settings.matcher.start_from),
+            cluster=cluster,
+            watch=watch,
+            rules=self._rules,
+            freshness=freshness,
+            judge=Judge(
+                EventDecoder(EventFields(fields.severity, fields.source, fields.message)),
+                settings.topics.jobs,
+                settings.topics.events_dead,
+            ),
+            metrics=self._metrics,
+            checks=self._checks,
+        )
