@@ -42,8 +42,8 @@ class EventJobs:
     """The constant parts of one event's jobs; make one when an event fires its first rule.
 
     topic_id: the event topic's id; rules_topic_id, rules_offset: the rule table it was judged by;
-    matched_at_ms: the time of the match (also the job's due time and, in whole seconds, the body's timestamp);
-    traceparent: from checked_traceparent.
+    matched_at_ms: the time of the match (also the job's due time and, in whole seconds, the body's
+    timestamp); traceparent: from checked_traceparent.
     """
 
     __slots__ = ("_hash_head", "_headers", "_second")
