@@ -57,7 +57,6 @@ class MatcherSettings(Group):
         min_length=1,
         description="Topics to read events from: full names, no prefix is added.",
     )
-    event_fields: EventFieldSettings = EventFieldSettings()
     start_from: StartFrom = Field(
         default="latest",
         description="Where a group that has never committed begins: latest, earliest or a time in RFC 3339.",
@@ -86,6 +85,7 @@ class MatcherSettings(Group):
         description="With strict: how long to wait for the newest rules before going on without, loudly. "
         "None waits however long it takes.",
     )
+    event_fields: EventFieldSettings = EventFieldSettings()
 
 
 class EgressSettings(Group):

@@ -94,7 +94,7 @@ def wrong(setting: str, message: str) -> PydanticCustomError:
 
 
 def load_model(model: type[Model], path: Path | None, environ: Mapping[str, str]) -> Model:
-    """`model` from the file at `path` (else at TOCSIN_CONFIG, else none) and `environ`; raises SettingsError."""
+    """`model` from the file at `path` (else at TOCSIN_CONFIG), `environ` over it; raises SettingsError."""
     return _Loading(model).load(path, environ)
 
 

@@ -1,7 +1,8 @@
 """The kinds of values that settings have: what each accepts, and what it says when it doesn't.
 
-Every check raises ValueError with one sentence that says what is expected; `settings_sources` puts the setting's name and
-its place in front. A message never holds a secret: the checks of secrets don't quote what they were given.
+Every check raises ValueError with one sentence that says what is expected; `settings_sources` puts the
+setting's name and its place in front. A message never holds a secret: the checks of secrets don't quote what
+they were given.
 """
 
 # ruff: noqa: TRY004  (pydantic turns a ValueError into a report, a TypeError it lets through)
