@@ -1,0 +1,82 @@
+"""One compiled pattern."""
+
+from typing import Any, Final
+
+import re2
+
+from processor.patterns import errors
+from processor.patterns.errors import PatternError
+from processor.patterns.syntax import to_re2
+
+# In bytes of UTF-8. Also what keeps Go's limit on the ranges of all character classes out of reach.
+MAX_PATTERN_BYTES: Final = 64 << 10
+
+# RE2's words for what is left to it to refuse.
+_UNKNOWN_CLASS = "invalid character class range"
+_TOO_LARGE = "pattern too large"
+
+# `é` is two bytes: RE2 also looks for an empty match between them, Go never does.
+_INSIDE_A_LETTER = "aéa"
+
+
+class Pattern:
+    """An accepted pattern. Immutable; usable from any thread."""
+
+    __slots__ = ("_search", "re2_source", "source")
+
+    def __init__(self, source: str, re2_source: str, compiled: Any) -> None:
+        """`compiled` is google-re2's object (which has no types) for the UTF-8 bytes of `re2_source`."""
+        self.source = source
+        self.re2_source = re2_source
+        self._search = compiled.search
+
+    def search(self, text: str) -> bool:
+        """Whether the pattern is found anywhere in `text`, in time linear in its length.
+
+        Raises UnicodeEncodeError if `text` holds a lone surrogate, which no decoded event does.
+        """
+        return self._search(text.encode()) is not None
+
+    def search_utf8(self, text: bytes) -> bool:
+        """The same on valid UTF-8: for a caller that asks many patterns about one text."""
+        return self._search(text) is not None
+
+    def __repr__(self) -> str:
+        return f"Pattern({self.source!r})"
+
+
+def compile_pattern(source: str) -> Pattern:
+    """Compiles Go's regexp syntax.
+
+    Raises PatternError if Go's `regexp.Compile` refuses the pattern, or google-re2 can't give its answers.
+    """
+    if len(source) > MAX_PATTERN_BYTES or len(source.encode(errors="replace")) > MAX_PATTERN_BYTES:
+        raise PatternError(errors.TOO_LARGE, source, f"use at most {MAX_PATTERN_BYTES} bytes")
+    re2_source = to_re2(source)
+    try:
+        compiled = re2.compile(re2_source.encode(), _options())
+    except re2.error as error:
+        raise _refused_by_re2(source, error) from None
+    pattern = Pattern(source, re2_source, compiled)
+    if "\\B" in re2_source and pattern.search(_INSIDE_A_LETTER):
+        advice = "RE2 finds the empty text inside letters outside ASCII: put a character before or behind it"
+        raise PatternError(errors.UNSUPPORTED_ASSERTION, "\\B", advice)
+    return pattern
+
+
+def _options() -> Any:
+    options = re2.Options()
+    options.log_errors = False  # else each refusal is printed on stderr too
+    options.never_capture = True  # only whether it matches is asked, and that is cheaper
+    return options
+
+
+def _refused_by_re2(source: str, error: Exception) -> PatternError:
+    text = error.args[0]
+    message = text.decode(errors="replace") if isinstance(text, bytes) else str(text)
+    kind, _, part = message.partition(": ")
+    if kind == _UNKNOWN_CLASS:
+        return PatternError(errors.INVALID_CLASS_RANGE, part)
+    if kind.startswith(_TOO_LARGE):
+        return PatternError(errors.TOO_LARGE, source, "use smaller repeat counts or fewer Unicode classes")
+    return PatternError(kind, part or source)
