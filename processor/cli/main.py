@@ -18,7 +18,10 @@ from processor import __version__
 from processor.cli.errors import DONE, FAILED, WRONG_USAGE, CommandError
 from processor.cli.parser import GLOBAL_FLAGS, Parser
 
-COMMANDS = (("config", "check the settings, or show them with secrets hidden"),)
+COMMANDS = (
+    ("run", "run a role until SIGTERM or SIGINT, then drain"),
+    ("config", "check the settings, or show them with secrets hidden"),
+)
 """Name and one-line help of each command."""
 
 

@@ -22,25 +22,26 @@ DOCS_FILE = ROOT / "docs" / "settings.md"
 
 _CONFIG_HEAD = """\
 # Tocsin's settings, each with its default: this file changes nothing until you change it.
-# Give it with --config FILE or TOCSIN_CONFIG; without either, no file is read. Names that are not here are errors.
-# Over it go environment variables TOCSIN_<GROUP>__<NAME> (JSON for lists and maps); with _FILE behind the name, the
-# value is read from that file. A duration is a whole number and one of ms, s, m, h, d. docs/settings.md has a table.
+# Give it with --config FILE or TOCSIN_CONFIG; without either, no file is read. Names that are not here are
+# errors. Over it go environment variables TOCSIN_<GROUP>__<NAME> (JSON for lists and maps); with _FILE behind
+# the name, the value is read from that file. A duration is a whole number and one of ms, s, m, h, d.
 # `tocsin config check` says whether a file is right, `tocsin config show` what it comes to.
+# docs/settings.md has all of this as a table.
 """
 
 _DOCS_HEAD = """\
 # Settings
 
 Read from the YAML file given by `--config FILE` or `TOCSIN_CONFIG` (neither: no file), then from environment
-variables, which win. [config/tocsin.yaml](../config/tocsin.yaml) has every setting with its default. `tocsin config check`
-says whether all is right, `tocsin config show` prints what is in force, secrets hidden.
+variables, which win. [config/tocsin.yaml](../config/tocsin.yaml) has every setting with its default.
+`tocsin config check` says whether all is right, `tocsin config show` prints what is in force, secrets hidden.
 
-- A setting that does not exist, in the file or as a variable of the form `TOCSIN_<GROUP>__<NAME>`, is an error; other
-  `TOCSIN_` names, and those that start `TOCSIN_SECRET_` (rules refer to them), are left alone.
-- Lists and maps are JSON in a variable: `TOCSIN_MATCHER__EVENT_TOPICS='["orders", "deploys"]'`. An empty variable is
-  "none" where a setting may be none.
-- Any variable with `_FILE` behind its name names a file to read the value from (one newline at its end is dropped): for
-  secrets, `TOCSIN_KAFKA__SASL_PASSWORD_FILE=/run/secrets/kafka`.
+- A setting that does not exist, in the file or as a variable of the form `TOCSIN_<GROUP>__<NAME>`, is an
+  error; other `TOCSIN_` names, and those that start `TOCSIN_SECRET_` (rules refer to them), are left alone.
+- Lists and maps are JSON in a variable: `TOCSIN_MATCHER__EVENT_TOPICS='["orders", "deploys"]'`. An empty
+  variable is "none" where a setting may be none.
+- Any variable with `_FILE` behind its name names a file to read the value from (one newline at its end is
+  dropped): for secrets, `TOCSIN_KAFKA__SASL_PASSWORD_FILE=/run/secrets/kafka`.
 - A duration is a whole number and one of `ms`, `s`, `m`, `h`, `d`.
 - `--log-format` and `--log-level` go over both.
 
