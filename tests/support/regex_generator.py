@@ -6,8 +6,8 @@ from collections.abc import Callable
 LITERALS = [*"abcABkKsS01 _-.,/é日ſ\u212aİß\n\t\x00]}{:'𝔸\ufffd"]
 
 _ESCAPES = r"""
-\x41 \x4 \xg1 \x{41} \x{} \x{110000} \x{10FFFF} \x{d800} \x{41 \01 \012 \0123 \12 \377 \777 \400 \08 \18 \pL \pl
-\PN \Qa.\E \Q* \Q\E \Q\\E
+\x41 \x4 \xg1 \x{41} \x{} \x{110000} \x{10FFFF} \x{d800} \x{41 \01 \012 \0123 \12 \377 \777 \400 \08 \18
+\pL \pl \PN \Qa.\E \Q* \Q\E \Q\\E
 """
 ESCAPES = [
     *_ESCAPES.split(),
@@ -15,20 +15,20 @@ ESCAPES = [
 ]
 
 _NAMES = """
-L,Lu,Ll,Greek,greek,Letter,lower case_letter,uppercase-letter,Old_Italic,N_ko,any,C,Cn,LC,Assigned,ascii,Cs,Zs,Han,
-^Greek,^letter,,^,X,Latin ,digit,Punct,cntrl,\u212a,ſ,signwriting,L&,Sm,é
+L,Lu,Ll,Greek,greek,Letter,lower case_letter,uppercase-letter,Old_Italic,N_ko,any,C,Cn,LC,Assigned,ascii,Cs,
+Zs,Han,^Greek,^letter,,^,X,Latin ,digit,Punct,cntrl,\u212a,ſ,signwriting,L&,Sm,é
 """
 NAMES = _NAMES.strip().replace("\n", "").split(",")
 
 _REPEATS = """
-* + ? *? +? ?? ** {2} {0} {0,} {1,3} {2,1} {,2} {01} {1001} {1000} {10,} {9876543210} {1,99999999999} {100} {1 {2}?
-{3}{4}
+* + ? *? +? ?? ** {2} {0} {0,} {1,3} {2,1} {,2} {01} {1001} {1000} {10,} {9876543210} {1,99999999999} {100}
+{1 {2}? {3}{4}
 """
 REPEATS = [*_REPEATS.split(), "{ 1}"]
 
 _OPENINGS = """
-( ( ( ( (?: (?: (?: (?: (?i: (?s: (?m: (?U: (?i-s: (?ims-U: (?P<n> (?<n> (?P<é> (?P<> (?= (?! (?<= (?# (?> (?P=n) (?x:
-(?i--s: (?-: (?i (? (?'n' (?P<n
+( ( ( ( (?: (?: (?: (?: (?i: (?s: (?m: (?U: (?i-s: (?ims-U: (?P<n> (?<n> (?P<é> (?P<> (?= (?! (?<= (?# (?>
+(?P=n) (?x: (?i--s: (?-: (?i (? (?'n' (?P<n
 """
 OPENINGS = [*_OPENINGS.split(), "(?<a b>"]
 

@@ -8,9 +8,9 @@ from processor.patterns.syntax import to_re2
 
 # Pieces of Go's syntax, whole and broken, that a random pattern is likely to trip over.
 WRITTEN = """
-a b é 日 . ^ $ | ( ) (?: (?i) (?i: (?P<n> (?<n> (? (?-s: [ ] [^ [[:alpha:]] [a- - z] * + ? { } {2} {1,3}? {,1}
-{01} {1001} {9876543210} \\ \\d \\b \\B \\Q \\E \\pL \\p{Greek} \\x{41} \\x41 \\012 \\1 \\C \\x{D800} (?= > < :
-, 1 P p
+a b é 日 . ^ $ | ( ) (?: (?i) (?i: (?P<n> (?<n> (? (?-s: [ ] [^ [[:alpha:]] [a- - z] * + ? { } {2} {1,3}?
+{,1} {01} {1001} {9876543210} \\ \\d \\b \\B \\Q \\E \\pL \\p{Greek} \\x{41} \\x41 \\012 \\1 \\C \\x{D800}
+(?= > < : , 1 P p
 """
 PIECES = st.sampled_from([*WRITTEN.split(), " ", "\n", "\x00"])
 PATTERNS = st.lists(PIECES, max_size=12).map("".join)
