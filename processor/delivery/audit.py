@@ -1,0 +1,68 @@
+"""What is kept of an outcome: the audit record, the dead record's headers, the snippet of an answer.
+
+Nothing here ever sees a full URL: a webhook's path is often its credential, so only the origin is kept.
+"""
+
+import json
+from typing import Final
+
+from processor.delivery.outcome import Outcome
+from processor.jobs import JobHeaders
+
+MAX_SNIPPET: Final = 1024
+"""Bytes of the snippet in UTF-8."""
+
+MAX_ERROR: Final = 300
+"""Characters of an error in a header of the dead topic."""
+
+
+def snippet(body: bytes) -> str:
+    """The start of an answer's body as printable text; control characters become spaces, at most 1 KiB."""
+    text = body[: MAX_SNIPPET * 2].decode("utf-8", "replace")
+    shown = "".join(char if char.isprintable() else " " for char in text).strip()
+    return shown.encode()[:MAX_SNIPPET].decode("utf-8", "ignore")
+
+
+def audit_record(
+    job: JobHeaders,
+    outcome: Outcome,
+    *,
+    rule_name: str,
+    origin: str,
+    next_attempt_at_ms: int | None = None,
+) -> bytes:
+    """The JSON record of the audit topic (its key is the job id).
+
+    rule_name, origin: empty where the rule is gone; next_attempt_at_ms: None where there will be none.
+    """
+    record = {
+        "job_id": job.job_id,
+        "rule_id": job.rule_id,
+        "rule_uid": job.rule_uid,
+        "rule_name": rule_name,
+        "attempt": job.attempt,
+        "outcome": outcome.kind,
+        "reason": outcome.reason,
+        "stage": outcome.stage,
+        "status": outcome.status,
+        "started_at_ms": outcome.started_at_ms,
+        "duration_ms": outcome.duration_ms,
+        "origin": origin,
+        "next_attempt_at_ms": next_attempt_at_ms,
+        "error": outcome.error,
+        "snippet": outcome.snippet,
+    }
+    return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def dead_headers(outcome: Outcome, died_at_ms: int) -> list[tuple[str, bytes]]:
+    """What a record of the dead topic says besides its job headers: why it is there."""
+    error = outcome.error[:MAX_ERROR].encode("ascii", "backslashreplace")
+    return [
+        ("tocsin-outcome", outcome.kind.encode()),
+        ("tocsin-reason", (outcome.reason or "").encode()),
+        ("tocsin-stage", (outcome.stage or "").encode()),
+        ("tocsin-status", b"" if outcome.status is None else b"%d" % outcome.status),
+        ("tocsin-error", error),
+        ("tocsin-died-at", b"%d" % died_at_ms),
+    ]
