@@ -1,0 +1,158 @@
+"""The kinds of values a rule's fields take, as pydantic types: what is accepted, and the words when it isn't.
+
+No message repeats a value that may be secret. `null` counts as absent wherever absence has one meaning.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, TypeVar
+
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+from processor.patterns import PatternError, compile_pattern
+from processor.rules.headers import check_header_name, check_header_value
+from processor.rules.identity import check_uid
+from processor.rules.lists import GO_SPACE, split_list
+from processor.rules.target import parse_target
+from processor.rules.values import (
+    PLACEHOLDER,
+    Reference,
+    Secret,
+    SecretTarget,
+    SecretValue,
+    check_secret,
+    read_value,
+)
+
+MAX_ID = 2**53 - 1
+"""The largest integer that every JSON reader keeps exact (RFC 8259, 6)."""
+MAX_NAME = 255
+
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
+_T = TypeVar("_T")
+
+
+def wrong(message: str) -> PydanticCustomError:
+    """A field's error with exactly these words."""
+    return PydanticCustomError("rule_field", "{message}", {"message": message})
+
+
+def format_time(moment: datetime) -> str:
+    """RFC 3339 in UTC, with a fraction only where there is one."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _checked(check: Callable[[_T], object]) -> Callable[[_T], _T]:
+    """`check` as a validator: its ValueError becomes the field's error, word for word."""
+
+    def validate(value: _T) -> _T:
+        try:
+            check(value)
+        except ValueError as error:
+            raise wrong(str(error)) from None
+        return value
+
+    return validate
+
+
+def null_as(default: Callable[[], object]) -> BeforeValidator:
+    """Takes null as `default()`."""
+    return BeforeValidator(lambda value: default() if value is None else value)
+
+
+def _read_list(value: object) -> object:
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        return split_list(value)
+    if isinstance(value, list | tuple):
+        return tuple(value)
+    raise wrong("expected a list of strings, or one string with commas")
+
+
+def _read_time(value: object) -> object:
+    if isinstance(value, str) and _RFC3339.fullmatch(value):
+        try:
+            return datetime.fromisoformat(value.upper()).astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass
+    if value is None or (isinstance(value, datetime) and value.tzinfo is not None):
+        return value
+    raise wrong("expected a time such as 2026-11-23T10:00:00Z")
+
+
+def _check_name(name: str) -> None:
+    if not name.strip(GO_SPACE):
+        raise ValueError("is empty")
+    if len(name) > MAX_NAME:
+        raise ValueError(f"is longer than {MAX_NAME} characters")
+
+
+def _check_pattern(pattern: str) -> None:
+    try:
+        compile_pattern(pattern)
+    except PatternError as error:
+        raise ValueError(str(error)) from None
+
+
+def _read_secret(value: object) -> object:
+    if value is None or value == "":
+        return None
+    if isinstance(value, str):
+        value = {"secret": value}
+    if isinstance(value, dict | Secret | Reference):
+        return read_value(value)
+    raise wrong("expected text, a secret or a ref")
+
+
+def _read_target(value: object) -> object:
+    if value == PLACEHOLDER:
+        return SecretTarget(secret=PLACEHOLDER)
+    if not isinstance(value, str | dict | Secret | Reference):
+        raise wrong("expected a URL, a secret or a ref")
+    return read_value(value, SecretTarget)
+
+
+def _check_target(value: str | SecretValue) -> None:
+    if isinstance(value, str):
+        parse_target(value)
+    elif isinstance(value, Secret) and value.is_plain:
+        parse_target(value.secret)
+
+
+def _read_header(value: object) -> object:
+    if value == PLACEHOLDER:
+        return Secret(secret=PLACEHOLDER)
+    if not isinstance(value, str | dict | Secret | Reference):
+        raise wrong("expected text, a secret or a ref; a number, true and false need quotes")
+    return read_value(value)
+
+
+def _check_header(value: str | SecretValue) -> None:
+    if isinstance(value, str):
+        check_header_value(value)
+    elif isinstance(value, Secret) and value.is_plain:
+        check_header_value(check_secret(value.secret))
+
+
+RuleId = Annotated[int, Field(ge=1, le=MAX_ID)]
+Uid = Annotated[str, AfterValidator(_checked(check_uid))]
+Name = Annotated[str, AfterValidator(_checked(_check_name))]
+Text = Annotated[str, null_as(str)]
+Labels = Annotated[dict[str, str], null_as(dict)]
+Accepted = Annotated[tuple[str, ...], BeforeValidator(_read_list)]
+"""The values a filter accepts; none is any."""
+PatternText = Annotated[str, AfterValidator(_checked(_check_pattern)), null_as(str)]
+Moment = Annotated[datetime, BeforeValidator(_read_time)]
+SigningSecret = Annotated[Secret | Reference | None, BeforeValidator(_read_secret)]
+TargetValue = Annotated[
+    str | SecretTarget | Reference, AfterValidator(_checked(_check_target)), BeforeValidator(_read_target)
+]
+HeaderName = Annotated[str, AfterValidator(_checked(check_header_name))]
+HeaderValue = Annotated[
+    str | Secret | Reference, AfterValidator(_checked(_check_header)), BeforeValidator(_read_header)
+]

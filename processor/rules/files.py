@@ -1,0 +1,168 @@
+"""Rules files: YAML or JSON, one rule per document, read into drafts.
+
+Everything that is wrong is said at once: each error names the file, the document, the rule and the field.
+Knows nothing of Kafka.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from pydantic import ValidationError
+
+from processor.rules.documents import Document, DocumentError, read_json, read_yaml
+from processor.rules.errors import FieldError, RuleFailure
+from processor.rules.explain import invalid_fields
+from processor.rules.fields import MAX_ID
+from processor.rules.plan import SourcedDraft, Wanted
+from processor.rules.schema import KIND, RuleDraft
+
+TABLE_KIND = "RuleTable"
+STDIN = "-"
+_SUFFIXES = (".yaml", ".yml", ".json")
+
+
+class UnreadableFile(RuleFailure):
+    """There is no such file or directory, or it can't be opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentProblem:
+    """What is wrong with one document; `name` is the rule's, as far as it has one."""
+
+    place: str
+    name: str
+    errors: tuple[FieldError, ...]
+
+    def lines(self) -> Iterable[str]:
+        """One line for each error."""
+        named = f"{self.place} ({self.name})" if self.name else self.place
+        return (f"{named}: {error}" for error in self.errors)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFiles:
+    """What was read: the drafts that are right, and every problem. `files` is how many files there were."""
+
+    wanted: Wanted
+    problems: tuple[DocumentProblem, ...]
+    files: int
+
+
+def read_rules(source: str, stdin: TextIO) -> RuleFiles:
+    """Read a file, a directory (its *.yaml, *.yml and *.json, not what is below) or `-`; raises
+    UnreadableFile.
+    """
+    reader = _Reader()
+    if source == STDIN:
+        try:
+            reader.read("stdin", stdin.read(), json_only=False)
+        except UnicodeDecodeError:
+            reader.problem("stdin", "is not UTF-8")
+    else:
+        for path in _paths(Path(source)):
+            reader.read_path(path)
+    return reader.finish()
+
+
+def _paths(path: Path) -> list[Path]:
+    try:
+        if not path.is_dir():
+            return [path]
+        return sorted(p for p in path.iterdir() if p.suffix.lower() in _SUFFIXES and p.is_file())
+    except OSError as error:
+        raise UnreadableFile(f"{path}: {error.strerror or error}") from None
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self._drafts: list[SourcedDraft] = []
+        self._problems: list[DocumentProblem] = []
+        self._next_id: int | None = None
+        self._files = 0
+
+    def read_path(self, path: Path) -> None:
+        try:
+            raw = path.read_bytes()
+        except OSError as error:
+            raise UnreadableFile(f"{path}: {error.strerror or error}") from None
+        try:
+            text = raw.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            self._files += 1
+            self.problem(os.fspath(path), "is not UTF-8")
+            return
+        self.read(os.fspath(path), text, json_only=path.suffix.lower() == ".json")
+
+    def read(self, file: str, text: str, *, json_only: bool) -> None:
+        self._files += 1
+        number = 0
+        try:
+            for number, document in enumerate(read_json(text) if json_only else read_yaml(text), 1):
+                place = file if json_only else f"{file}, document {number}, line {document.line}"
+                self._take(place, document)
+        except DocumentError as error:
+            # What follows can't be read any more, what came before still counts.
+            self.problem(file if not number else f"{file}, after document {number}", str(error))
+
+    def problem(self, place: str, message: str, name: str = "") -> None:
+        self._problems.append(DocumentProblem(place, name, (FieldError("", message),)))
+
+    def finish(self) -> RuleFiles:
+        return RuleFiles(Wanted(tuple(self._drafts), self._next_id), tuple(self._problems), self._files)
+
+    def _take(self, place: str, document: Document) -> None:
+        data = document.data
+        if not isinstance(data, Mapping):
+            self.problem(place, f"expected a rule, not {_a(data)}")
+        elif data.get("kind", KIND) == TABLE_KIND:
+            self._take_table(place, data)
+        else:
+            self._take_rule(place, data)
+
+    def _take_rule(self, place: str, data: Mapping[str, object]) -> None:
+        name = data.get("name")
+        shown = name[:100] if isinstance(name, str) else ""
+        kind = data.get("kind", KIND)
+        errors: tuple[FieldError, ...] = ()
+        if kind != KIND:
+            known = f"expected {KIND} or {TABLE_KIND}"
+            errors = (
+                FieldError(
+                    "kind", f"unknown kind {kind[:60]!r}, {known}" if isinstance(kind, str) else known
+                ),
+            )
+        try:
+            draft = RuleDraft.model_validate(
+                {field: value for field, value in data.items() if field != "kind"}
+            )
+        except ValidationError as failure:
+            errors += invalid_fields(failure).errors
+        except RecursionError:
+            errors += (FieldError("", "is nested too deeply"),)
+        if errors:
+            self._problems.append(DocumentProblem(place, shown, errors))
+        else:
+            self._drafts.append(SourcedDraft(place, draft))
+
+    def _take_table(self, place: str, data: Mapping[str, object]) -> None:
+        next_id = data.get("next_id")
+        errors = [
+            FieldError(str(field)[:100], "unknown field")
+            for field in data
+            if field not in ("kind", "next_id")
+        ]
+        if type(next_id) is not int or not 1 <= next_id <= MAX_ID + 1:
+            errors.append(FieldError("next_id", f"expected a whole number from 1 to {MAX_ID + 1}"))
+        else:
+            self._next_id = max(self._next_id or 0, next_id)
+        if errors:
+            self._problems.append(DocumentProblem(place, TABLE_KIND, tuple(errors)))
+
+
+def _a(data: object) -> str:
+    return "a list" if isinstance(data, list) else "a single value"

@@ -1,0 +1,284 @@
+"""The one way rules are written: read the whole table, change it in a transaction, and let no other writer
+in between.
+
+Every writer claims the same transactional id, and the broker fences whoever claimed it before. So: claim
+it, read the table to its end, decide on the changes, write them. If another writer came in between, the
+write fails and all is done again from the start. A write whose answer was lost is looked for in the topic
+by its `write-id` header. Plain producers are not fenced; of their records, those acknowledged before the
+table was read are seen.
+
+The claim is kept for the next write: only a claim that another writer took away costs half a second.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from types import TracebackType
+from typing import Final, Self
+
+from processor.kafka.cluster import Cluster
+from processor.kafka.config import client_config
+from processor.kafka.errors import (
+    BrokerUnavailable,
+    FatalKafkaError,
+    RecordTooLarge,
+    TransactionAborted,
+    TransactionUncertain,
+)
+from processor.kafka.records import InRecord, OutRecord
+from processor.kafka.table import EndOffset, TableReader
+from processor.kafka.transaction import TransactionalProducer
+from processor.lifecycle import Deadline
+from processor.rules.changes import Applied, Batch, Change, Writer, build
+from processor.rules.codec import show_key
+from processor.rules.errors import RuleTooLarge, StoreFailure, StoreUnavailable
+from processor.rules.identity import random_hex
+from processor.rules.table import RuleSnapshot, RuleTable
+from processor.settings import Settings
+
+log = logging.getLogger(__name__)
+
+WRITE_ID: Final = "write-id"
+"""Header on every record of a write: how a writer finds its own after an answer was lost."""
+
+TRANSACTIONAL_ID: Final = "rules-store"
+
+Planner = Callable[[RuleSnapshot], Sequence[Change]]
+
+
+class RuleStore:
+    """Reads and writes the rule topic; any thread may use it, one write at a time.
+
+    Opens its connections with the first call, keeps them until close(), and is a context manager. Every call
+    raises StoreUnavailable when no broker answered within `timeout` seconds.
+    """
+
+    def __init__(
+        self, settings: Settings, writer: Writer, *, timeout: timedelta = timedelta(seconds=10)
+    ) -> None:
+        name = settings.topics.name(TRANSACTIONAL_ID)
+        self._topic = settings.topics.rules
+        self._writer = writer
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        config = client_config(settings.kafka, name)
+        self._cluster = Cluster(settings.kafka, name)
+        self._sink = _Sink()
+        self._reader = TableReader(config, self._cluster, self._topic, self._sink)
+        self._end = EndOffset(config, self._topic)
+        self._producer = TransactionalProducer(config, name)
+        self._reading = False
+
+    def read(self) -> RuleSnapshot:
+        """The table as of now: every write acknowledged before the call is in it. Claims nothing."""
+        with self._lock:
+            return self._read_to_end(Deadline(self._timeout))
+
+    def apply(self, changes: Sequence[Change]) -> list[Applied]:
+        """Make these changes, in order, each rule at most once.
+
+        All of them in one transaction if they fit (`Writer.limits`), else in several; between those other
+        writers may come, and what is written stays if a later part fails. Raises a StoreFailure or
+        SecretError when a change can't be made; of its transaction nothing is written.
+        """
+        done = 0
+
+        def rest(_: RuleSnapshot) -> Sequence[Change]:
+            return changes[done:]
+
+        def count(batch: Batch) -> None:
+            nonlocal done
+            done += batch.taken
+
+        return self._write(rest, count)
+
+    def transact(self, plan: Planner) -> list[Applied]:
+        """Make the changes that `plan` wants for the table as it is then, while no other writer can change
+        it.
+
+        `plan` is called again whenever another writer came in between, and after each transaction where the
+        changes need several: of what is in the table already it must not ask again. What it raises ends the
+        write.
+        """
+        return self._write(plan, lambda _: None)
+
+    def close(self) -> None:
+        """Close the connections. The claim is left to the next writer."""
+        with self._lock:
+            if self._reading:
+                self._reader.stop()
+            self._end.close()
+            self._producer.discard()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _write(self, plan: Planner, written: Callable[[Batch], None]) -> list[Applied]:
+        with self._lock:
+            applied: list[Applied] = []
+            tries = _Tries(self._timeout)
+            while True:
+                self._claim(tries)
+                snapshot = self._read_to_end(tries.deadline)
+                changes = plan(snapshot)
+                batch = build(changes, snapshot, self._writer)
+                if batch.records:
+                    offsets = self._commit(batch, tries)
+                    if offsets is None:
+                        continue
+                    applied += (replace(one, offset=offsets.get(one.key)) for one in batch.applied)
+                written(batch)
+                if batch.taken == len(changes):
+                    return applied
+                tries = _Tries(self._timeout)
+
+    def _claim(self, tries: _Tries) -> None:
+        """Be the one who may write, until somebody else claims it; costs nothing while the last claim
+        stands.
+        """
+        while True:
+            try:
+                self._producer.prepare(max(0.1, tries.deadline.remaining()))
+                return
+            except TransactionAborted as failure:
+                self._producer.discard()
+                tries.again(failure)
+            except FatalKafkaError as failure:
+                raise StoreUnavailable(f"rules can't be written: {failure}") from None
+
+    def _commit(self, batch: Batch, tries: _Tries) -> dict[bytes, int] | None:
+        """Write the batch: the offset of each key's record, or None when it was not written and may be
+        tried again.
+        """
+        write_id = random_hex(16)
+        self._sink.look_for(write_id)
+        headers = [(WRITE_ID, write_id.encode())]
+        records = [OutRecord(self._topic, key, value, headers) for key, value in batch.records]
+        try:
+            self._producer.write(records, {}, None)
+        except RecordTooLarge as failure:
+            key = batch.records[failure.index].key
+            name = next((one.name for one in batch.applied if one.key == key), show_key(key))
+            raise RuleTooLarge(
+                f"rule {name!r} is larger than {self._topic} takes (max.message.bytes)"
+            ) from None
+        except (TransactionAborted, TransactionUncertain, FatalKafkaError) as failure:
+            return self._look_for_it(failure, tries)
+        # The answer is there: the write stands, whether or not its offsets can be seen in time.
+        with suppress(StoreUnavailable):
+            self._read_to_end(tries.deadline)
+        return self._sink.found
+
+    def _look_for_it(self, failure: Exception, tries: _Tries) -> dict[bytes, int] | None:
+        """After a failed transaction: whether it is in the topic nevertheless."""
+        try:
+            # Claiming anew makes the broker finish what is left of the old transaction, one way or the
+            # other, so what is not in the topic then never will be.
+            self._producer.discard()
+            self._claim(tries)
+            self._read_to_end(tries.deadline)
+        except StoreUnavailable as unknown:
+            if isinstance(failure, TransactionAborted):
+                raise
+            raise StoreUnavailable(
+                f"whether the rules were written is not known, look before trying again: {unknown}"
+            ) from None
+        if found := self._sink.found:
+            log.info("a rule write whose answer was lost is in the topic")
+            return found
+        tries.again(failure)
+        return None
+
+    def _read_to_end(self, deadline: Deadline) -> RuleSnapshot:
+        if not self._reading:
+            self._look_at_topic(deadline)
+            self._reader.start()
+            self._reading = True
+        try:
+            end = self._end.ask(max(0.1, deadline.remaining()))
+        except BrokerUnavailable as failure:
+            raise StoreUnavailable(f"no broker answered in time: {failure}") from None
+        if not self._reader.wait_applied(end, deadline.remaining()):
+            why = self._reader.failed or self._reader.state()[2] or f"offset {end} was not reached"
+            raise StoreUnavailable(f"{self._topic} could not be read in time: {why}")
+        return self._sink.snapshot()
+
+    def _look_at_topic(self, deadline: Deadline) -> None:
+        """Said at once, because no waiting mends it."""
+        try:
+            info = self._cluster.topic(self._topic, timeout=max(0.1, deadline.remaining()))
+        except BrokerUnavailable as failure:
+            raise StoreUnavailable(f"no broker answered in time: {failure}") from None
+        except FatalKafkaError as failure:
+            raise StoreUnavailable(f"{self._topic} can't be read: {failure}") from None
+        if info is None:
+            raise StoreFailure(f"topic {self._topic} is missing: run `tocsin topics apply`")
+
+
+class _Tries:
+    """The time one transaction may take, with all its repetitions."""
+
+    def __init__(self, timeout: timedelta) -> None:
+        self.deadline = Deadline(timeout)
+        self._made = 0
+
+    def again(self, failure: Exception) -> None:
+        """Wait a little, a random and growing while, so that two writers don't go on fencing each other.
+
+        Raises StoreUnavailable when the time is over.
+        """
+        if self.deadline.expired:
+            raise StoreUnavailable(f"rules could not be written in time: {failure}") from None
+        log.debug(
+            "rule write is tried again", extra={"fields": {"reason": str(failure), "tries": self._made}}
+        )
+        time.sleep(min(self.deadline.remaining(), random.uniform(0.005, 0.02 * 2 ** min(self._made, 5))))
+        self._made += 1
+
+
+class _Sink:
+    """The table and the trace of the write under way, filled by the reader's thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._table = RuleTable()
+        self._write_id = b""
+        self._found: dict[bytes, int] = {}
+
+    def reset(self) -> None:
+        with self._lock:
+            self._table.reset()
+
+    def apply(self, record: InRecord) -> None:
+        key, headers, offset = record.key(), record.headers(), record.offset() or 0
+        with self._lock:
+            self._table.apply(key, record.value(), headers, offset)
+            if self._write_id and (WRITE_ID, self._write_id) in (headers or ()):
+                self._found[key or b""] = offset
+
+    def snapshot(self) -> RuleSnapshot:
+        with self._lock:
+            return self._table.snapshot()
+
+    def look_for(self, write_id: str) -> None:
+        """Note the offsets of the records of this write from here on."""
+        with self._lock:
+            self._write_id, self._found = write_id.encode(), {}
+
+    @property
+    def found(self) -> dict[bytes, int]:
+        """Key and offset of each record of the write."""
+        with self._lock:
+            return dict(self._found)
