@@ -20,6 +20,7 @@ from processor.cli.parser import GLOBAL_FLAGS, Parser
 
 COMMANDS = (
     ("run", "run a role until SIGTERM or SIGINT, then drain"),
+    ("topics", "create and repair Tocsin's topics, or check them"),
     ("config", "check the settings, or show them with secrets hidden"),
 )
 """Name and one-line help of each command."""

@@ -1,0 +1,245 @@
+"""Looks at Tocsin's topics, sets them right, or refuses to work on them. topics.py decides what is right."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from datetime import timedelta
+from typing import Literal, NamedTuple
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from confluent_kafka.cimpl import NewPartitions, NewTopic
+
+from processor.durations import format_duration
+from processor.kafka.cluster import Cluster
+from processor.kafka.errors import Kind, classify, error_of
+from processor.kafka.topics import (
+    Actual,
+    Finding,
+    Step,
+    TopicSpec,
+    missing_event_topics,
+    plan,
+    step_for,
+    wanted_topics,
+)
+from processor.lifecycle import Refused
+from processor.settings import Settings
+
+log = logging.getLogger(__name__)
+
+Role = Literal["matcher", "sender"]
+Action = Literal["created", "updated", "unchanged", "invalid"]
+
+MEND = "run `tocsin topics apply`"
+NOT_OURS = "does not exist, and event topics are yours to create (matcher.event_topics)"
+_BEATEN = frozenset({KafkaError.TOPIC_ALREADY_EXISTS, KafkaError.INVALID_PARTITIONS})
+"""Somebody else's apply was first, or an own change isn't seen everywhere yet: look again."""
+
+OFFSETS_KEPT = timedelta(days=7)
+"""For how long brokers must remember the offsets of a group that doesn't commit."""
+
+
+class Row(NamedTuple):
+    """What was done to a topic, or is the matter with it."""
+
+    action: Action
+    name: str
+    id: str | None
+    reason: str
+
+
+def check(settings: Settings, cluster: Cluster) -> list[Row]:
+    """Report: each topic unchanged (right) or invalid, with the reason. Changes nothing.
+
+    Raises BrokerUnavailable, FatalKafkaError.
+    """
+    actual = _look(_all(settings), cluster)
+    rows = [
+        _checked(step, actual.get(step.spec.name)) for step in plan(wanted_topics(settings, actual), actual)
+    ]
+    return [*rows, *_event_rows(settings, actual)]
+
+
+def apply(settings: Settings, cluster: Cluster, timeout: float) -> list[Row]:
+    """Create what is missing, add partitions, repair what may be, report the rest; twice changes nothing.
+
+    Each topic is done within `timeout` seconds; one that can't be done (invalid, with the broker's reason)
+    holds up no other. Raises BrokerUnavailable, FatalKafkaError when the cluster can't be looked at.
+    """
+    actual = _look(_all(settings), cluster)
+    wanted = wanted_topics(settings, actual)
+    rows = [_Applying(settings, cluster, spec, timeout).apply() for spec in wanted]
+    return [*rows, *_event_rows(settings, actual)]
+
+
+def offsets_warning(cluster: Cluster) -> str | None:
+    """Why the brokers forget a stopped group's offsets too soon; None when they don't, or don't tell."""
+    minutes = cluster.broker_config().get("offsets.retention.minutes", "")
+    if not minutes.isdecimal() or timedelta(minutes=int(minutes)) >= OFFSETS_KEPT:
+        return None
+    return (
+        f"offsets.retention.minutes of the brokers is {minutes}: a group that is stopped for longer than "
+        f"{format_duration(timedelta(minutes=int(minutes)))} forgets where it was; set it to "
+        f"{OFFSETS_KEPT // timedelta(minutes=1)} or more"
+    )
+
+
+def require_topics(settings: Settings, role: Role, cluster: Cluster | None = None) -> None:
+    """Return if the topics that `role` works on are there and fit; raise Refused with the remedy if not.
+
+    What breaks no guarantee at once is logged. Looks at no topic that the role has nothing to do with: it may
+    have no rights there. Raises BrokerUnavailable (which is worth waiting for), FatalKafkaError.
+    """
+    cluster = cluster or Cluster(settings.kafka, settings.topics.name(f"{role}-topics"))
+    needed = _needed(settings, role)
+    actual = _look(needed, cluster)
+    if role == "matcher":
+        for name in missing_event_topics(settings, actual):
+            raise Refused(f"topic {name} {NOT_OURS}")
+    for name in needed:
+        if name not in actual:
+            raise Refused(f"topic {name} is missing: {MEND}")
+    for step in plan(wanted_topics(settings, actual), actual):
+        if step.spec.name in needed:
+            for finding in step.findings:
+                _require(step.spec.name, finding, actual, settings)
+
+
+def _require(name: str, finding: Finding, actual: Mapping[str, Actual], settings: Settings) -> None:
+    text = f"topic {name}: {finding}"
+    if finding.remedy == "apply" and not (
+        # Fewer partitions than the settings ask for do no harm, a job partition without its retries would.
+        finding.what == "partitions" and actual[name].partitions >= _job_partitions(settings, actual, name)
+    ):
+        raise Refused(f"{text}: {MEND}")
+    if finding.remedy == "person" and finding.what == "partitions":
+        raise Refused(f"{text}: delete it and {MEND}, or set another topics.prefix")
+    if finding.remedy != "none":
+        log.warning("%s", text)
+
+
+def _job_partitions(settings: Settings, actual: Mapping[str, Actual], name: str) -> int:
+    """How many partitions the topic must have to work at all."""
+    return actual[settings.topics.jobs].partitions if name.startswith(settings.topics.retry_prefix) else 1
+
+
+def _needed(settings: Settings, role: Role) -> list[str]:
+    topics = settings.topics
+    if role == "matcher":
+        return [topics.rules, topics.jobs, topics.events_dead, *settings.matcher.event_topics]
+    retries = [topics.retry(delay) for delay in settings.sender.tiers]
+    return [topics.rules, topics.jobs, topics.dead, topics.deliveries, *retries]
+
+
+def _look(names: Iterable[str], cluster: Cluster) -> dict[str, Actual]:
+    found = cluster.topics(names)
+    configs = cluster.configs(found)
+    return {
+        name: Actual(info.id, info.partitions, configs[name])
+        for name, info in found.items()
+        if name in configs
+    }
+
+
+def _all(settings: Settings) -> list[str]:
+    return [*settings.output_topics, *settings.matcher.event_topics]
+
+
+def _checked(step: Step, actual: Actual | None) -> Row:
+    reasons = ["missing"] if step.create else [str(finding) for finding in step.findings]
+    return Row("invalid" if step.wrong else "unchanged", step.spec.name, _id(actual), "; ".join(reasons))
+
+
+def _event_rows(settings: Settings, actual: dict[str, Actual]) -> list[Row]:
+    return [Row("invalid", name, None, NOT_OURS) for name in missing_event_topics(settings, actual)]
+
+
+def _id(actual: Actual | None) -> str | None:
+    return actual.id if actual is not None else None
+
+
+class _Applying:
+    """One topic, brought to its spec: looked at, changed, looked at again until it shows."""
+
+    def __init__(self, settings: Settings, cluster: Cluster, spec: TopicSpec, timeout: float) -> None:
+        self._replicas = settings.topics.replication_factor
+        self._cluster = cluster
+        self._spec = spec
+        self._deadline = time.monotonic() + timeout
+        self._done: list[str] = []
+        self._created = False
+
+    def apply(self) -> Row:
+        reason = ""
+        while True:
+            actual = self._actual()
+            step = step_for(self._spec, actual)
+            if not step.create and step.partitions is None and step.config is None:
+                return self._row(actual, step)
+            if self._left() <= 0:
+                return Row("invalid", self._spec.name, _id(actual), f"not done in time{reason}")
+            try:
+                self._change(step)
+            except KafkaException as failure:
+                error = error_of(failure)
+                if error.code() not in _BEATEN and classify(error) is not Kind.RETRIABLE:
+                    return Row("invalid", self._spec.name, _id(actual), f"the broker refuses: {error.str()}")
+                reason = f": {error.str()}"
+            except FutureTimeout:
+                reason = ": no answer"
+            time.sleep(0.05)
+
+    def _row(self, actual: Actual | None, step: Step) -> Row:
+        left = [str(finding) for finding in step.findings]
+        if self._created:
+            self._done = [f"{self._spec.partitions} partitions"]
+        action: Action = "created" if self._created else "updated" if self._done else "unchanged"
+        return Row(
+            "invalid" if step.wrong else action, self._spec.name, _id(actual), "; ".join([*self._done, *left])
+        )
+
+    def _actual(self) -> Actual | None:
+        name = self._spec.name
+        info = self._cluster.topic(name)
+        config = self._cluster.configs([name]).get(name) if info is not None else None
+        return Actual(info.id, info.partitions, config) if info is not None and config is not None else None
+
+    def _change(self, step: Step) -> None:
+        admin, name, left = self._cluster.admin, self._spec.name, max(0.1, self._left())
+        if step.create:
+            if self._created:
+                return  # it takes a moment to show
+            replicas = -1 if self._replicas is None else self._replicas  # -1 is the broker's default
+            new = NewTopic(name, self._spec.partitions, replicas, config=dict(self._spec.config))
+            self._wait(admin.create_topics([new], operation_timeout=left, request_timeout=left).values())
+            self._created = True
+            return
+        self._note(step)
+        if step.partitions is not None:
+            more = NewPartitions(name, step.partitions)
+            self._wait(admin.create_partitions([more], operation_timeout=left, request_timeout=left).values())
+        if step.config is not None:
+            entries = [
+                ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
+                for key, value in step.config.items()
+            ]
+            resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries)
+            self._wait(admin.incremental_alter_configs([resource], request_timeout=left).values())
+
+    def _note(self, step: Step) -> None:
+        for finding in step.findings:
+            text = f"{finding.what} {finding.found} -> {finding.wanted}"
+            if finding.remedy == "apply" and text not in self._done:
+                self._done.append(text)
+
+    def _wait(self, futures: Iterable[Future[None]]) -> None:
+        for future in futures:
+            future.result(max(0.1, self._left()) + 0.5)
+
+    def _left(self) -> float:
+        return self._deadline - time.monotonic()
