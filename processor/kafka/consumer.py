@@ -229,7 +229,7 @@ class GroupConsumer:
         now = time.monotonic()
         if now - self._last_complaint > 10:  # librdkafka repeats itself while a broker is away
             self._last_complaint = now
-            log.warning("kafka: %s", error.str())
+            log.warning("kafka", extra={"fields": {"error": error.str()}})
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         positions = [Position(p.topic, p.partition) for p in partitions]

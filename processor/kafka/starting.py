@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -42,8 +42,9 @@ def split_metadata(metadata: str) -> tuple[str | None, str]:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Where a partition begins, and the rest of its commit's metadata."""
+    """Where a partition begins, in which topic, and the rest of its commit's metadata."""
 
+    topic_id: str
     next_offset: int
     rest: str
     why: Literal["committed", "new partition", "topic made again", "group is new"]
@@ -58,13 +59,13 @@ def decide(
     starts: dict[int, Start] = {}
     for partition, commit in commits.items():
         if commit is None:
-            starts[partition] = Start(low[partition], "", "new partition")
+            starts[partition] = Start(topic.id, low[partition], "", "new partition")
             continue
         topic_id, rest = split_metadata(commit.metadata)
         if topic_id is not None and topic_id != topic.id:
-            starts[partition] = Start(low[partition], "", "topic made again")
+            starts[partition] = Start(topic.id, low[partition], "", "topic made again")
         else:
-            starts[partition] = Start(commit.next_offset, rest, "committed")
+            starts[partition] = Start(topic.id, commit.next_offset, rest, "committed")
     return starts
 
 
@@ -83,8 +84,8 @@ class StartingOffsets:
         self._start_from = start_from
         self._patience = patience
 
-    def of(self, positions: list[Position], initializer: Mapping[str, bool]) -> dict[Position, Start]:
-        """Starts of `positions`; `initializer` tells per topic whether this member may begin a group's first reading.
+    def of(self, positions: Sequence[Position]) -> dict[Position, Start]:
+        """Starts of `positions`, which have just been assigned to this member.
 
         Everything is committed again on the way, which keeps the broker from forgetting offsets of quiet partitions.
         Raises BrokerUnavailable, or FatalKafkaError when a topic is gone.
@@ -94,7 +95,7 @@ class StartingOffsets:
             topic = self._cluster.topic(name)
             if topic is None:
                 raise FatalKafkaError(f"topic {name} does not exist")
-            chosen = self._of_topic(topic, initializer.get(name, True))
+            chosen = self._of_topic(topic, Position(name, 0) in positions)
             for position in positions:
                 if position.topic == name and position.partition in chosen:
                     starts[position] = chosen[position.partition]
@@ -102,7 +103,7 @@ class StartingOffsets:
             self._keep({p: s for p, s in starts.items() if p.topic == name}, topic)
         return starts
 
-    def _of_topic(self, topic: TopicInfo, initializer: bool) -> dict[int, Start]:
+    def _of_topic(self, topic: TopicInfo, owns_first: bool) -> dict[int, Start]:
         everything = [Position(topic.name, n) for n in range(topic.partitions)]
         deadline = time.monotonic() + self._patience
         while True:
@@ -113,21 +114,24 @@ class StartingOffsets:
             )
             if starts is not None:
                 return starts
-            if initializer:
-                return self._begin(topic, everything)
+            if owns_first or self._start_from == "earliest":  # every member's idea of the earliest is the same
+                return self._begin(topic, everything, low)
             if time.monotonic() > deadline:
                 raise BrokerUnavailable(f"no member has committed the first offsets of {topic.name} yet")
             time.sleep(0.05)
 
-    def _begin(self, topic: TopicInfo, everything: list[Position]) -> dict[int, Start]:
+    def _begin(
+        self, topic: TopicInfo, everything: list[Position], low: Mapping[Position, int]
+    ) -> dict[int, Start]:
+        if self._start_from == "earliest":
+            # Nothing to agree on, so nobody commits for partitions that others may be working on already.
+            return {p.partition: Start(topic.id, o, "", "group is new") for p, o in low.items()}
         if self._start_from == "latest":
             offsets = self._cluster.end_offsets(everything)
-        elif self._start_from == "earliest":
-            offsets = self._cluster.low_offsets(everything)
         else:
             offsets = self._cluster.offsets_for_time(everything, int(self._start_from.timestamp() * 1000))
         self._consumer().commit({p: Commit(o, metadata_for(topic.id)) for p, o in offsets.items()})
-        return {p.partition: Start(o, "", "group is new") for p, o in offsets.items()}
+        return {p.partition: Start(topic.id, o, "", "group is new") for p, o in offsets.items()}
 
     def _keep(self, starts: Mapping[Position, Start], topic: TopicInfo) -> None:
         try:
@@ -137,16 +141,16 @@ class StartingOffsets:
         except BrokerUnavailable as failure:
             if any(s.why != "committed" for s in starts.values()):
                 raise
-            log.info("offsets of %s not committed again on assignment: %s", topic.name, failure)
+            log.info(
+                "offsets not committed again on assignment",
+                extra={"fields": {"topic": topic.name, "error": str(failure)}},
+            )
 
     def _tell(self, position: Position, start: Start) -> None:
+        fields = {"partition": str(position), "next_offset": start.next_offset}
         if start.why == "topic made again":
-            log.warning(
-                "%s was made again since the group last committed: reading it from its start", position
-            )
+            log.warning("topic was made again: reading it from its start", extra={"fields": fields})
         elif start.why == "new partition":
-            log.info(
-                "%s is new to the group: reading it from its start, offset %d", position, start.next_offset
-            )
+            log.info("partition is new to the group: reading it from its start", extra={"fields": fields})
         else:
-            log.debug("%s starts at %d (%s)", position, start.next_offset, start.why)
+            log.debug("partition starts", extra={"fields": fields | {"why": start.why}})

@@ -117,17 +117,19 @@ class TableReader:
                 self._read_once()
             except _StartOver as why:
                 self.rebuilds += 1
-                log.warning("table %s is read again from its start: %s", self._topic, why)
+                self._tell(logging.WARNING, "table is read again from its start", why)
                 self._not_ready(str(why))
             except (BrokerUnavailable, KafkaException) as failure:
                 self._not_ready(str(failure))
-                log.warning("table %s: %s", self._topic, failure)
+                self._tell(logging.WARNING, "table can't be read now", failure)
                 self._stop.wait(0.5)
             except Exception as failure:
                 self.failed = failure
                 self._not_ready(str(failure))
-                log.exception("table %s can't be read", self._topic)
                 return
+
+    def _tell(self, level: int, message: str, reason: object) -> None:
+        log.log(level, message, extra={"fields": {"topic": self._topic, "reason": str(reason)}})
 
     def _not_ready(self, reason: str) -> None:
         with self._changed:
@@ -203,10 +205,10 @@ class TableReader:
                 raise _StartOver(f"the topic was {'deleted' if info is None else 'made again'}")
             _, end = consumer.get_watermark_offsets(TopicPartition(self._topic, 0), timeout=5.0, cached=False)
         except KafkaException as failure:
-            log.debug("table %s: %s", self._topic, error_of(failure).str())
+            self._tell(logging.DEBUG, "table can't be verified now", error_of(failure).str())
             return False
         except KafkaFailure as failure:
-            log.debug("table %s: %s", self._topic, failure)
+            self._tell(logging.DEBUG, "table can't be verified now", failure)
             return False
         if end < self._next_offset:
             raise _StartOver(f"the topic ends at {end}, before offset {self._next_offset} that was read")

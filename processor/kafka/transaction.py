@@ -185,7 +185,7 @@ class TransactionalProducer:
             _repeat(lambda: producer.abort_transaction(_CALL), time.monotonic() + TRANSACTION_TIMEOUT)
         except (KafkaException, TimeoutError) as failure:
             # Claiming the id again makes the coordinator abort what is left, and its own time-out does too.
-            log.warning("abort failed, the producer is replaced: %s", failure)
+            log.warning("abort failed, the producer is replaced", extra={"fields": {"error": str(failure)}})
             self.discard()
 
 

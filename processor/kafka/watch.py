@@ -77,9 +77,8 @@ class Watchdog:
                 sign.rest()
         elif self._blocked_since() == since:
             log.critical(
-                "a transaction has hung for %.0f s though the broker answers (librdkafka #5456): "
-                "ending the process so that it is started again",
-                now - since,
+                "a transaction hangs though the broker answers (librdkafka #5456): the process ends, to be started again",
+                extra={"fields": {"seconds": round(now - since, 1)}},
             )
             self._end()
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from processor.events import Event
 from processor.jobs import RuleJobs
 from processor.patterns import Pattern, compile_pattern
-from processor.rules import TriggerRule
+from processor.rules.schema import TriggerRule
 
 
 class CompiledRule:
@@ -28,12 +28,12 @@ class CompiledRule:
         )
         self.jobs = RuleJobs(rule.id, rule.uid, rule.name, epoch)
 
-    def fires(self, event: Event) -> bool:
-        """All filters say yes; an empty one says yes to anything."""
+    def fires(self, severity: str, source: str, message: bytes) -> bool:
+        """All filters say yes; an empty one says yes to anything. `message`: in UTF-8."""
         return (
-            (self.severities is None or event.severity in self.severities)
-            and (self.sources is None or event.source in self.sources)
-            and (self.pattern is None or self.pattern.search(event.message))
+            (self.severities is None or severity in self.severities)
+            and (self.sources is None or source in self.sources)
+            and (self.pattern is None or self.pattern.search_utf8(message))
         )
 
 
@@ -56,7 +56,9 @@ class RuleSet:
 
     def match(self, event: Event) -> list[CompiledRule]:
         """The rules this event fires, each once, in no particular order."""
-        return [rule for rule in self._rules if rule.fires(event)]
+        severity, source = event.severity, event.source
+        message = event.message.encode()  # once for all patterns
+        return [rule for rule in self._rules if rule.fires(severity, source, message)]
 
     def __len__(self) -> int:
         return len(self._rules)

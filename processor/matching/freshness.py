@@ -58,7 +58,7 @@ class Freshness:
         while not self._try(began):
             if self.blocked is None and time.monotonic() - began > LOUD_AFTER:
                 self.blocked = f"events wait for the rule table: {self._waiting_for}"
-                log.warning("%s", self.blocked)
+                log.warning("events wait for the rule table", extra={"fields": {"waiting_for": self._waiting_for}})
             if not between():
                 return False
         if self.blocked is not None:
@@ -93,7 +93,7 @@ class Freshness:
         if self._max_wait is None or time.monotonic() - began < self._max_wait:
             return False
         log.error(
-            "rules_max_wait is over, events are judged by a rule table that may be old: waited for %s",
-            self._waiting_for,
+            "matcher.rules_max_wait is over: events are judged by a rule table that may be old",
+            extra={"fields": {"waited_for": self._waiting_for}},
         )
         return True

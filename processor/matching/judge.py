@@ -49,14 +49,14 @@ class Judge:
         if not fired:
             return Judgement([], "unmatched", event.repaired, event.wrong_types)
         jobs = EventJobs(
-            position.topic,
-            topic_id,
-            position.partition,
-            record.offset() or 0,
-            version.topic_id,
-            version.next_offset,
-            now_ms,
-            _traceparent(record),
+            topic=position.topic,
+            topic_id=topic_id,
+            partition=position.partition,
+            offset=record.offset() or 0,
+            rules_topic_id=version.topic_id,
+            rules_offset=version.next_offset,
+            matched_at_ms=now_ms,
+            traceparent=_traceparent(record),
         )
         body, topic = event.body, self._jobs_topic
         return Judgement(

@@ -19,7 +19,6 @@ from processor.kafka.cluster import Cluster
 from processor.kafka.consumer import GroupConsumer
 from processor.kafka.errors import (
     BrokerUnavailable,
-    FatalKafkaError,
     RecordTooLarge,
     TransactionAborted,
     TransactionUncertain,
@@ -35,7 +34,7 @@ from processor.matching.freshness import Freshness
 from processor.matching.judge import Judge, Version
 from processor.observability.health import RoleChecks
 from processor.observability.metrics import Metrics
-from processor.rules import RuleSnapshot
+from processor.rules.table import RuleSnapshot
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +115,7 @@ class MatcherLoop:
                 self.producer.prepare(5.0)
             except TransactionAborted as failure:
                 self._parts.checks.broker.failed(str(failure))
-                log.warning("waiting for the broker: %s", failure)
+                log.warning("waiting for the broker", extra={"fields": {"error": str(failure)}})
                 continue
             self._parts.checks.broker.met()
             return
@@ -130,8 +129,11 @@ class MatcherLoop:
         fetched = self._fetch(IDLE if due is None else min(IDLE, max(0.0, due - now)))
         if fetched.records:
             self._in_hand = list(fetched.records)
-            if self._parts.freshness.wait(self._between):
-                self._judge()
+            version = None
+            while version is None and self._parts.freshness.wait(self._between):
+                version = self._version()
+            if version is not None:
+                self._judge(version)
             self._in_hand = []
         if not self._rewind_needed:
             self._advance(fetched)
@@ -167,8 +169,7 @@ class MatcherLoop:
         self._in_hand.extend(late.records)
         return not self._stop.is_set() and bool(self._in_hand) and not self._rewind_needed
 
-    def _judge(self) -> None:
-        version = self._version()
+    def _judge(self, version: Version) -> None:
         now = time.monotonic()
         now_ms = time.time_ns() // 1_000_000
         repaired = wrong_types = 0
@@ -180,7 +181,7 @@ class MatcherLoop:
                 continue  # not ours any more, or from before a rewind
             judged = judge(record, position, ids[position.topic], version, now_ms)
             if judged.outcome == "dead":
-                log.warning("event %s went to the dead letters: %s", _place(record), judged.reason)
+                _tell_dead(record, judged.reason)
             repaired += judged.repaired
             wrong_types += judged.wrong_types
             self._batch.add(record, position, judged.records, judged.outcome, now)
@@ -192,14 +193,18 @@ class MatcherLoop:
         if wrong_types:
             self._parts.metrics.event_fields_wrong_type.inc(wrong_types)
 
-    def _version(self) -> Version:
-        snapshot = self._parts.rules.snapshot()
+    def _version(self) -> Version | None:
+        """The rules to judge by; None when the table changed while it was looked at."""
+        rules = self._parts.rules
+        snapshot = rules.snapshot()
+        topic_id, next_offset, reason = rules.state()
+        # The same snapshot before and after the table was whole is the whole table, even if it was being rebuilt.
+        if reason is not None or topic_id is None or rules.snapshot() is not snapshot:
+            return None
         if self._ruleset is None or self._ruleset[0] is not snapshot:
             previous = self._ruleset[1] if self._ruleset else None
             self._ruleset = (snapshot, RuleSet(snapshot.rules, self._parts.replay_epoch, previous))
-        # Asked after the snapshot, so it is never older than what the events are judged by.
-        topic_id, next_offset, _ = self._parts.rules.state()
-        return Version(self._ruleset[1], topic_id or "", max(next_offset, snapshot.next_offset, 0))
+        return Version(self._ruleset[1], topic_id, max(next_offset, snapshot.next_offset))
 
     def _write(self) -> bool:
         """Commit the batch. False when it was thrown away and the loop has to rewind."""
@@ -211,12 +216,12 @@ class MatcherLoop:
             self._write_fitting()
         except TransactionAborted as failure:
             metrics.transactions["matcher", "aborted"].inc()
-            log.warning("transaction aborted, going back to the committed offsets: %s", failure)
+            _tell_back("transaction aborted: going back to the committed offsets", failure)
             self._throw_away()
             return False
         except TransactionUncertain as failure:
             metrics.transactions["matcher", "uncertain"].inc()
-            log.warning("transaction in doubt, going on from the committed offsets: %s", failure)
+            _tell_back("transaction in doubt: going on from the committed offsets", failure)
             self._throw_away()
             return False
         finally:
@@ -240,9 +245,7 @@ class MatcherLoop:
                 letter = self._parts.judge.dead_letter(event, _position(event), "too_large", keep_value=False)
                 if batch.records[too_large.index] == letter:
                     raise  # not even that fits: the topics are wrong, and start-up checks them
-                log.warning(
-                    "event %s went to the dead letters without its value: %s", _place(event), too_large
-                )
+                _tell_dead(event, "too_large, its value left out")
                 batch.replace_event_of(too_large.index, letter)
 
     def _count_committed(self) -> None:
@@ -308,7 +311,7 @@ class MatcherLoop:
                 self._begin_again(topic, topic_id)
 
     def _begin_again(self, topic: str, topic_id: str) -> None:
-        log.warning("topic %s was made again: reading it from its start", topic)
+        log.warning("topic was made again: reading it from its start", extra={"fields": {"topic": topic}})
         self._batch = Batch()
         mine = [p for p in self._next if p.topic == topic]
         self._topic_ids[topic] = topic_id
@@ -322,27 +325,25 @@ class MatcherLoop:
         """Partitions start at their commit, or where starting.py says."""
         if not positions:
             return {}
-        lowest = {t: any(p == Position(t, 0) for p in positions) for t in {p.topic for p in positions}}
         while True:
             self._parts.checks.loop.beat(time.monotonic())
             try:
-                starts = self._starting.of(positions, lowest)
+                starts = self._starting.of(positions)
                 break
             except BrokerUnavailable as failure:
                 self._parts.checks.offsets.failed(str(failure))
-                log.warning("starting offsets: %s", failure)
+                log.warning("starting offsets are not known yet", extra={"fields": {"error": str(failure)}})
                 if self._stop.is_set():
                     return {}
-        for topic, info in self._parts.cluster.topics(sorted({p.topic for p in positions})).items():
-            self._topic_ids[topic] = info.id
+        self._topic_ids.update({p.topic: s.topic_id for p, s in starts.items()})
         offsets = {p: s.next_offset for p, s in starts.items()}
         self._next.update(offsets)
-        log.info("assigned %s", _listed(positions))
+        log.info("assigned", extra={"fields": {"partitions": _listed(positions)}})
         return offsets
 
     def revoked(self, positions: list[Position]) -> Iterable[Position]:
         """What is judged is committed while that is still allowed; the rest is the next owner's."""
-        log.info("revoked %s", _listed(positions))
+        log.info("revoked", extra={"fields": {"partitions": _listed(positions)}})
         if self._batch.owns(positions):
             self._write()
         self._forget(positions)
@@ -350,7 +351,7 @@ class MatcherLoop:
 
     def lost(self, positions: list[Position]) -> Iterable[Position]:
         """Another member may have them already: nothing of the batch may be committed."""
-        log.warning("lost %s", _listed(positions))
+        log.warning("lost", extra={"fields": {"partitions": _listed(positions)}})
         self._throw_away()
         self._forget(positions)
         return positions
@@ -361,7 +362,8 @@ class MatcherLoop:
         lost = max(0, low - self._next.get(position, low))
         self._parts.metrics.events_lost.inc(lost)
         log.error(
-            "%s: %d events were deleted before they were read; going on at offset %d", position, lost, low
+            "events were deleted before they were read: going on with the earliest",
+            extra={"fields": {"partition": str(position), "lost": lost, "next_offset": low}},
         )
         self._next[position] = low
         return low
@@ -381,5 +383,13 @@ def _place(record: InRecord) -> str:
     return f"{_position(record)}@{record.offset()}"
 
 
+def _tell_dead(record: InRecord, reason: str) -> None:
+    log.warning("event went to the dead letters", extra={"fields": {"event": _place(record), "reason": reason}})
+
+
+def _tell_back(message: str, failure: Exception) -> None:
+    log.warning(message, extra={"fields": {"error": str(failure)}})
+
+
 def _listed(positions: Iterable[Position]) -> str:
-    return ", ".join(str(p) for p in sorted(positions)) or "nothing"
+    return ", ".join(str(p) for p in sorted(positions))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-import time
+from typing import Final
 
 from processor.events import EventDecoder, EventFields
 from processor.kafka.cluster import Cluster
 from processor.kafka.config import client_config
 from processor.kafka.consumer import GroupConsumer
 from processor.kafka.plain import AcknowledgedProducer
+from processor.kafka.readiness import largest_record, wait_for_topics
 from processor.kafka.starting import StartingOffsets
 from processor.kafka.table import EndOffset
 from processor.kafka.transaction import TransactionalProducer
@@ -22,12 +23,12 @@ from processor.matching.judge import Judge
 from processor.matching.loop import MatcherLoop, Parts
 from processor.observability.health import Health, RoleChecks
 from processor.observability.metrics import Metrics
-from processor.rules import LiveRules
+from processor.rules.live import LiveRules
 from processor.settings import Settings
 
 log = logging.getLogger(__name__)
 
-ROLE = "matcher"
+ROLE: Final = "matcher"
 
 LOOP_MAX_AGE = 60.0
 """Seconds: longer than any call the loop makes while a broker answers."""
@@ -46,10 +47,20 @@ class Matcher:
         )
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=ROLE, daemon=True)
-        self.failed: BaseException | None = None
+        self._failed: BaseException | None = None
+
+    @property
+    def name(self) -> str:
+        """For logs."""
+        return ROLE
+
+    @property
+    def failed(self) -> BaseException | None:
+        """Why it ended by itself, if it did."""
+        return self._failed
 
     def start(self) -> None:
-        """Start working; returns at once. `failed` says why it ended by itself, if it did."""
+        """Start working; returns at once, and waits for the broker in its own thread."""
         self._thread.start()
 
     def stop(self, deadline: Deadline) -> None:
@@ -58,17 +69,19 @@ class Matcher:
         if self._thread.ident is not None:
             self._thread.join(max(0.0, deadline.remaining()))
         if self._thread.is_alive():
-            self.failed = self.failed or TimeoutError("the matcher did not drain in time")
+            raise TimeoutError("the matcher did not drain in time")
 
     def _run(self) -> None:
         try:
             self._work()
         except BaseException as failure:  # reported by lifecycle, which ends the process
-            self.failed = failure
+            self._failed = failure
 
     def _work(self) -> None:
         settings, checks = self._settings, self._checks
         cluster = Cluster(settings.kafka, settings.topics.name("matcher-admin"))
+        if not wait_for_topics(settings, ROLE, cluster, self._stop, checks.broker.failed):
+            return
         probe = Cluster(settings.kafka, settings.topics.name("matcher-watchdog"))
         end = EndOffset(
             client_config(settings.kafka, settings.topics.name("matcher-rules-end")), settings.topics.rules
@@ -106,7 +119,7 @@ class Matcher:
         base = client_config(settings.kafka, settings.topics.name(ROLE))
 
         def producer(consumer: GroupConsumer) -> TransactionalProducer | AcknowledgedProducer:
-            config = {**base, "message.max.bytes": self._largest_record(cluster)}
+            config = {**base, "message.max.bytes": largest_record([settings.topics.jobs, settings.topics.events_dead], cluster)}
             if settings.matcher.guarantee == "at_least_once":
                 return AcknowledgedProducer(config, consumer)
             # Fencing is by group generation, so a random id is right; a kept one only speeds up a restart.

@@ -1,0 +1,46 @@
+"""`tocsin run matcher|sender|all`: the roles, as services of one process."""
+
+from __future__ import annotations
+
+import argparse
+
+from processor import __version__
+from processor.cli.parser import Subparsers
+from processor.lifecycle import Service, run_services
+from processor.observability.health import Health
+from processor.observability.metrics import Metrics
+from processor.observability.server import TelemetryServer
+from processor.rules.service import RulesService
+from processor.settings import Settings
+
+ROLES = {
+    "matcher": "match events against the rules and write webhook jobs",
+    "sender": "send webhook jobs, retry and dead-letter them",
+    "all": "matcher and sender in one process, for small installations",
+}
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add `run` with a word for each role."""
+    parser = subparsers.add_parser("run", help="run a role until SIGTERM or SIGINT, then drain")
+    roles = parser.add_subparsers(dest="role", metavar="|".join(ROLES), required=True)
+    for role, summary in ROLES.items():
+        roles.add_parser(role, help=summary)
+
+
+def run(args: argparse.Namespace, settings: Settings) -> int:
+    """Run until a signal or a failure; 0 when drained after a signal."""
+    metrics, health = Metrics(__version__), Health()
+    rules = RulesService(settings, args.role, metrics, health)
+    roles: list[Service] = []
+    status: dict[str, object] = {"role": args.role, "version": __version__}
+    if args.role in ("matcher", "all"):
+        from processor.matching.service import Matcher
+
+        roles.append(Matcher(settings, rules.live, metrics, health))
+    if args.role in ("sender", "all"):
+        from processor.delivery.service import Sender
+
+        roles.append(Sender(settings, rules.live, metrics, health))
+    telemetry = TelemetryServer(settings.telemetry.listen, metrics, health, lambda: status | rules.status())
+    return run_services([telemetry, rules, *roles], settings)
