@@ -35,7 +35,7 @@ AttemptReason = Literal["", DeadReason, CancelReason]
 RuleStatus = Literal["valid", "invalid", "unsealed"]
 TransactionRole = Literal["matcher", "sender"]
 TransactionResult = Literal["committed", "aborted", "uncertain", "fenced"]
-WaitingFor = Literal["due", "slot", "rules", "paused"]
+WaitingFor = Literal["due", "slot", "rules"]
 
 # Which reasons an outcome can have (contract: "Jobs, requests, outcomes"); only these series exist.
 ATTEMPTS: Final[tuple[tuple[AttemptOutcome, AttemptReason], ...]] = (
@@ -208,7 +208,7 @@ class Metrics:
         )
         oldest = Gauge(
             "tocsin_oldest_unsent_job_seconds",
-            "How long the longest waiting job in this sender's memory is due and not being sent, else 0.",
+            "How long the oldest job in this sender's memory has been due without an outcome, else 0.",
             registry=registry,
         )
         oldest.set_function(self._oldest_unsent_age)
@@ -249,7 +249,7 @@ class Metrics:
         )
 
     def set_oldest_unsent(self, due_at: float | None) -> None:
-        """When the longest waiting job became due (seconds since 1970), None without one.
+        """When the oldest due job became due (seconds since 1970), None without one.
 
         Kept as a moment and turned into an age when it is read: the age of a loop that hangs goes on growing.
         """

@@ -70,7 +70,7 @@ def test_closed_series_exist_before_anything_happens() -> None:
     assert registry.get_sample_value("tocsin_attempts_total", {"outcome": "delivered", "reason": ""}) == 0
     assert registry.get_sample_value("tocsin_attempts_total", {"outcome": "dead", "reason": "gone"}) == 0
     assert registry.get_sample_value("tocsin_rules", {"status": "invalid"}) == 0
-    assert registry.get_sample_value("tocsin_jobs_waiting", {"why": "paused"}) == 0
+    assert registry.get_sample_value("tocsin_jobs_waiting", {"why": "rules"}) == 0
     labels = {"role": "sender", "result": "fenced"}
     assert registry.get_sample_value("tocsin_transactions_total", labels) == 0
 
