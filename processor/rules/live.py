@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from typing import Final
 
 from processor.kafka.cluster import Cluster
 from processor.kafka.config import client_config
@@ -16,6 +17,13 @@ from processor.rules.table import RuleSnapshot, RuleTable
 from processor.settings import Settings
 
 log = logging.getLogger(__name__)
+
+END_SEEN_WITHIN_MS: Final = 20
+"""fetch.wait.max.ms of the readers: how long after a write the table can be known to be at its end.
+
+The end lies behind the write's commit marker, which no record shows; the client notices it when the next
+fetch comes back empty, and the broker holds that one back for this long (half a second by default).
+"""
 
 
 class LiveRules:
@@ -32,7 +40,7 @@ class LiveRules:
         self._said: dict[bytes, tuple[int, str]] = {}
         self._to_say: dict[bytes, tuple[int, str, str]] = {}
         self._reader = TableReader(
-            client_config(settings.kafka, name),
+            client_config(settings.kafka, name, fetch_wait_max_ms=END_SEEN_WITHIN_MS),
             Cluster(settings.kafka, name),
             settings.topics.rules,
             _Sink(self),

@@ -17,7 +17,6 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from types import TracebackType
@@ -32,7 +31,7 @@ from processor.kafka.errors import (
     TransactionAborted,
     TransactionUncertain,
 )
-from processor.kafka.records import InRecord, OutRecord
+from processor.kafka.records import OutRecord
 from processor.kafka.table import EndOffset, TableReader
 from processor.kafka.transaction import TransactionalProducer
 from processor.lifecycle import Deadline
@@ -40,15 +39,19 @@ from processor.rules.changes import Applied, Batch, Change, Writer, build
 from processor.rules.codec import show_key
 from processor.rules.errors import RuleTooLarge, StoreFailure, StoreUnavailable
 from processor.rules.identity import random_hex
-from processor.rules.table import RuleSnapshot, RuleTable
+from processor.rules.table import RuleSnapshot
+from processor.rules.trace import WRITE_ID, WriteTrace
 from processor.settings import Settings
 
 log = logging.getLogger(__name__)
 
-WRITE_ID: Final = "write-id"
-"""Header on every record of a write: how a writer finds its own after an answer was lost."""
-
 TRANSACTIONAL_ID: Final = "rules-store"
+"""With the topics' prefix: one for all writers of an installation, which is what keeps them apart."""
+
+END_SEEN_WITHIN_MS: Final = 10
+"""fetch.wait.max.ms of the reader, see live.py: two writers who take turns wait for each other's commit
+marker.
+"""
 
 Planner = Callable[[RuleSnapshot], Sequence[Change]]
 
@@ -69,11 +72,13 @@ class RuleStore:
         self._timeout = timeout
         self._lock = threading.Lock()
         config = client_config(settings.kafka, name)
+        reading = client_config(settings.kafka, name, fetch_wait_max_ms=END_SEEN_WITHIN_MS)
         self._cluster = Cluster(settings.kafka, name)
-        self._sink = _Sink()
-        self._reader = TableReader(config, self._cluster, self._topic, self._sink)
+        self._trace = WriteTrace()
+        self._reader = TableReader(reading, self._cluster, self._topic, self._trace)
         self._end = EndOffset(config, self._topic)
         self._producer = TransactionalProducer(config, name)
+        logging.getLogger(TransactionalProducer.__module__).addFilter(_FencingIsNoAlarm(name))
         self._reading = False
 
     def read(self) -> RuleSnapshot:
@@ -163,7 +168,7 @@ class RuleStore:
         tried again.
         """
         write_id = random_hex(16)
-        self._sink.look_for(write_id)
+        self._trace.look_for(write_id)
         headers = [(WRITE_ID, write_id.encode())]
         records = [OutRecord(self._topic, key, value, headers) for key, value in batch.records]
         try:
@@ -177,9 +182,7 @@ class RuleStore:
         except (TransactionAborted, TransactionUncertain, FatalKafkaError) as failure:
             return self._look_for_it(failure, tries)
         # The answer is there: the write stands, whether or not its offsets can be seen in time.
-        with suppress(StoreUnavailable):
-            self._read_to_end(tries.deadline)
-        return self._sink.found
+        return self._trace.wait_found(len(records), tries.deadline.remaining())
 
     def _look_for_it(self, failure: Exception, tries: _Tries) -> dict[bytes, int] | None:
         """After a failed transaction: whether it is in the topic nevertheless."""
@@ -195,7 +198,7 @@ class RuleStore:
             raise StoreUnavailable(
                 f"whether the rules were written is not known, look before trying again: {unknown}"
             ) from None
-        if found := self._sink.found:
+        if found := self._trace.found:
             log.info("a rule write whose answer was lost is in the topic")
             return found
         tries.again(failure)
@@ -213,7 +216,7 @@ class RuleStore:
         if not self._reader.wait_applied(end, deadline.remaining()):
             why = self._reader.failed or self._reader.state()[2] or f"offset {end} was not reached"
             raise StoreUnavailable(f"{self._topic} could not be read in time: {why}")
-        return self._sink.snapshot()
+        return self._trace.snapshot()
 
     def _look_at_topic(self, deadline: Deadline) -> None:
         """Said at once, because no waiting mends it."""
@@ -248,37 +251,18 @@ class _Tries:
         self._made += 1
 
 
-class _Sink:
-    """The table and the trace of the write under way, filled by the reader's thread."""
+class _FencingIsNoAlarm(logging.Filter):
+    """Keeps librdkafka's words about a fenced producer out of the log: for this client it is daily business.
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._table = RuleTable()
-        self._write_id = b""
-        self._found: dict[bytes, int] = {}
+    It calls that fatal; here another writer was quicker and the write is made again.
+    """
 
-    def reset(self) -> None:
-        with self._lock:
-            self._table.reset()
+    def __init__(self, client_id: str) -> None:
+        super().__init__()
+        self._client = f"[{client_id}#producer-"
 
-    def apply(self, record: InRecord) -> None:
-        key, headers, offset = record.key(), record.headers(), record.offset() or 0
-        with self._lock:
-            self._table.apply(key, record.value(), headers, offset)
-            if self._write_id and (WRITE_ID, self._write_id) in (headers or ()):
-                self._found[key or b""] = offset
-
-    def snapshot(self) -> RuleSnapshot:
-        with self._lock:
-            return self._table.snapshot()
-
-    def look_for(self, write_id: str) -> None:
-        """Note the offsets of the records of this write from here on."""
-        with self._lock:
-            self._write_id, self._found = write_id.encode(), {}
-
-    @property
-    def found(self) -> dict[bytes, int]:
-        """Key and offset of each record of the write."""
-        with self._lock:
-            return dict(self._found)
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        return self._client not in message or not any(
+            word in message for word in ("fenced", "old epoch", "concurrent")
+        )
