@@ -1,0 +1,53 @@
+# Needs make and Python 3.11 or later; everything else is installed into .venv from requirements-dev.lock.
+# ARGS are passed on: make test ARGS="-k topics", make demo ARGS=--keep
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The stamp is as old as the last installation: a newer lock makes the environment anew.
+STAMP := $(VENV)/.installed
+# The first Python that is new enough; PYTHON=... takes another.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+ARGS ?=
+LOCK = .tocsin/lock/bin/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-header
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test lint soak lock clean
+
+help: ## say what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+venv: $(STAMP) ## make the Python environment in .venv
+
+demo: $(STAMP) ## run the whole pipeline on this machine, with an embedded broker
+	$(BIN)/tocsin demo $(ARGS)
+
+test: $(STAMP) ## run all tests; TOCSIN_TEST_BROKER=auto|docker|java|embedded|host:port picks the broker
+	$(BIN)/pytest -m "not soak" $(ARGS)
+
+soak: $(STAMP) ## run the long form of the long tests
+	$(BIN)/pytest -m soak $(ARGS)
+
+lint: $(STAMP) ## check style, types and the layers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lock: ## resolve the dependencies of pyproject.toml anew, into the three lock files
+	$(PYTHON) -m venv --clear .tocsin/lock && .tocsin/lock/bin/pip install -q uv
+	$(LOCK) pyproject.toml -o requirements.lock
+	$(LOCK) pyproject.toml --extra demo --group dev -c requirements.lock -o requirements-dev.lock
+	$(LOCK) --group build -c requirements-dev.lock -o requirements-build.lock
+
+clean: ## remove the environment, the caches and the test broker's jars
+	rm -rf $(VENV) .tocsin build dist tests/broker/libs .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	  .import_linter_cache
+	find processor tests -name __pycache__ -prune -exec rm -rf {} +
+
+$(STAMP): requirements-dev.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed (make PYTHON=...)" >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
