@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Mapping
 
 from processor import __version__
 from processor.cli.parser import Subparsers
@@ -33,7 +34,8 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     metrics, health = Metrics(__version__), Health()
     rules = RulesService(settings, args.role, metrics, health)
     roles: list[Service] = []
-    status: dict[str, object] = {"role": args.role, "version": __version__}
+    about = {"role": args.role, "version": __version__}
+    parts: list[Callable[[], Mapping[str, object]]] = [lambda: about, rules.status]
     if args.role in ("matcher", "all"):
         from processor.matching.service import Matcher
 
@@ -41,6 +43,13 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     if args.role in ("sender", "all"):
         from processor.delivery.service import Sender
 
-        roles.append(Sender(settings, rules.live, metrics, health))
-    telemetry = TelemetryServer(settings.telemetry.listen, metrics, health, lambda: status | rules.status())
+        sender = Sender(settings, rules.live, metrics, health)
+        parts.append(sender.status)
+        roles.append(sender)
+    telemetry = TelemetryServer(
+        settings.telemetry.listen,
+        metrics,
+        health,
+        lambda: {k: v for part in parts for k, v in part().items()},
+    )
     return run_services([telemetry, rules, *roles], settings)

@@ -9,6 +9,7 @@ One thread ticks and proves, any thread asks. Times are seconds of one clock tha
 stopped (CLOCK_BOOTTIME also goes on while the machine sleeps).
 """
 
+import time
 from typing import Final
 
 MAX_GAP: Final = 3.0
@@ -57,3 +58,8 @@ class Lease:
     def may_send(self, now: float) -> bool:
         """Whether a job in memory may be sent now; asked right before each request."""
         return self._valid and now - self._last_tick <= self._max_gap
+
+
+def boot_clock() -> float:
+    """Seconds on CLOCK_BOOTTIME: it goes on while the process or the machine is stopped."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

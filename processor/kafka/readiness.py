@@ -13,8 +13,6 @@ from processor.settings import Settings
 
 log = logging.getLogger(__name__)
 
-HEADROOM = 1_024
-"""Bytes a record batch's own framing may take of a topic's max.message.bytes."""
 
 
 def wait_for_topics(
@@ -42,10 +40,12 @@ def wait_for_topics(
     return False
 
 
-def largest_record(topics: list[str], cluster: Cluster) -> int:
-    """The largest record in bytes that each of `topics` takes, so that the client refuses what a broker would.
+def largest_record(topics: list[str], cluster: Cluster, headroom: int) -> int:
+    """The largest record that each of `topics` takes, less `headroom` (bytes).
+
+    For message.max.bytes, so that the client refuses what a broker would.
 
     A record that the broker refuses makes the whole transaction abort-only.
     """
     limits = [int(config["max.message.bytes"]) for config in cluster.configs(topics).values()]
-    return min(limits) - HEADROOM
+    return min(limits) - headroom

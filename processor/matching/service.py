@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 
 ROLE: Final = "matcher"
 
+HEADROOM = 2_048
+"""Bytes left of the topics' limits: room for a batch's framing, and for headers the sender adds on later hops."""
+
 LOOP_MAX_AGE = 60.0
 """Seconds: longer than any call the loop makes while a broker answers."""
 
@@ -119,7 +122,7 @@ class Matcher:
         base = client_config(settings.kafka, settings.topics.name(ROLE))
 
         def producer(consumer: GroupConsumer) -> TransactionalProducer | AcknowledgedProducer:
-            config = {**base, "message.max.bytes": largest_record([settings.topics.jobs, settings.topics.events_dead], cluster)}
+            config = {**base, "message.max.bytes": largest_record([settings.topics.jobs, settings.topics.events_dead], cluster, HEADROOM)}
             if settings.matcher.guarantee == "at_least_once":
                 return AcknowledgedProducer(config, consumer)
             # Fencing is by group generation, so a random id is right; a kept one only speeds up a restart.

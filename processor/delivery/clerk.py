@@ -1,0 +1,272 @@
+"""What becomes of a job, as records: the pure decisions of this package put together with rules, topics and a clock's reading.
+
+Never waits and never writes: it answers with an entry for the ledger, with an attempt to make, or with a time to ask again.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from processor.delivery import tiers
+from processor.delivery.audit import audit_record, dead_headers
+from processor.delivery.decide import Cancel, Hold, Send, decide, is_behind
+from processor.delivery.http import WebhookRequest
+from processor.delivery.lanes import JobInHand, Lane
+from processor.delivery.ledger import Entry
+from processor.delivery.outcome import Dead, Kind, Outcome, Reason, Stage
+from processor.delivery.retry import Retry, RetryPolicy, after_failure
+from processor.delivery.sending import Attempt
+from processor.jobs import JobHeaders
+from processor.kafka.records import InRecord, OutRecord
+from processor.observability.logging import origin
+from processor.observability.metrics import Metrics
+from processor.rules.errors import SecretError
+from processor.rules.resolve import Resolver
+from processor.rules.schema import TriggerRule
+from processor.rules.table import RuleSnapshot
+
+log = logging.getLogger(__name__)
+
+
+class Rules(Protocol):
+    """What this module needs of the live rule table."""
+
+    def snapshot(self) -> RuleSnapshot: ...
+    def state(self) -> tuple[str | None, int, str | None]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The sender's settings that decide about jobs. Milliseconds."""
+
+    retry_topics: Mapping[int, str]
+    """By delay; those that jobs are written to."""
+    dead_topic: str
+    audit_topic: str
+    schedule_ms: tuple[int, ...]
+    retry_after_max_ms: int
+
+    @property
+    def tiers_ms(self) -> Sequence[int]:
+        """Ascending."""
+        return sorted(self.retry_topics)
+
+
+class Clerk:
+    """Decides by the rules as they are now. One thread asks it."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        rules: Rules,
+        resolver: Resolver,
+        metrics: Metrics,
+        chance: random.Random | None = None,
+    ) -> None:
+        self._policy = policy
+        self._tiers = policy.tiers_ms
+        self._rules = rules
+        self._resolver = resolver
+        self._metrics = metrics
+        self._chance = chance or random.Random()
+
+    def table_reason(self) -> str | None:
+        """Why the rule table isn't whole, None if it is."""
+        return self._rules.state()[2]
+
+    def next_step(self, job: JobInHand, now_ms: int) -> tiers.Wait | Entry | None:
+        """None: it is due. Otherwise when to ask again, or the entry that moves it to another tier."""
+        lane = job.lane
+        step = tiers.next_step(
+            job.headers.not_before_ms,
+            now_ms,
+            self._tiers,
+            tier_ms=lane.tier_ms,
+            appended_at_ms=job.appended_ms,
+        )
+        if isinstance(step, tiers.Hop):
+            return Entry(lane, [self._moved(job, job.headers, step.tier_ms)])
+        return step if isinstance(step, tiers.Wait) else None
+
+    def decide(self, job: JobInHand, now_ms: int) -> Attempt | Entry | None:
+        """An attempt, or what becomes of the job without one; None while the rule table is older than the job."""
+        snapshot = self._rules.snapshot()
+        topic_id, next_offset, reason = self._rules.state()
+        if reason is not None or topic_id is None or self._rules.snapshot() is not snapshot:
+            return None
+        if is_behind(job.headers, topic_id, max(next_offset, snapshot.next_offset)):
+            return None
+        decision = decide(snapshot, job.headers, now_ms)
+        rule = snapshot.rules.get(job.headers.rule_id)
+        job.rule_name = rule.name if rule is not None else ""
+        if isinstance(decision, Send):
+            return self._prepare(job, decision.rule, now_ms)
+        if isinstance(decision, Cancel):
+            return self._ended(job, Outcome(Kind.CANCELLED, now_ms, reason=decision.reason))
+        if isinstance(decision, Dead):
+            return self._ended(job, Outcome(Kind.DEAD, now_ms, reason=decision.reason), now_ms)
+        return self._deferred(job, decision, now_ms)
+
+    def settle(self, job: JobInHand, outcome: Outcome, now_ms: int) -> Entry:
+        """What becomes of a job after an attempt."""
+        if outcome.kind is not Kind.FAILED:
+            return self._ended(job, outcome, now_ms)
+        rule, headers = job.rule, job.headers
+        expires_after = rule.delivery.expires_after if rule is not None else None
+        next_step = after_failure(
+            RetryPolicy(
+                self._policy.schedule_ms,
+                self._policy.retry_after_max_ms,
+                rule.delivery.max_attempts if rule is not None else None,
+                int(expires_after.total_seconds() * 1000) if expires_after is not None else None,
+            ),
+            attempt=headers.attempt,
+            matched_at_ms=headers.matched_at_ms,
+            now_ms=now_ms,
+            random=self._chance.random(),
+            status=outcome.status,
+            retry_after=outcome.retry_after,
+        )
+        if isinstance(next_step, Dead):
+            return self._ended(job, replace(outcome, kind=Kind.DEAD, reason=next_step.reason), now_ms)
+        return self._retried(job, outcome, next_step, now_ms)
+
+    def unreadable(self, lane: Lane, record: InRecord, error: str, now_ms: int) -> Entry:
+        """A record that is no job goes to the dead letters as it is, with what is wrong with it."""
+        outcome = Outcome(Kind.DEAD, now_ms, error=error, stage=Stage.RENDER)
+        headers = [(name, value) for name, value in record.headers() or [] if name not in _DEAD_HEADERS]
+        return Entry(
+            lane,
+            [
+                OutRecord(
+                    self._policy.dead_topic,
+                    record.key(),
+                    record.value(),
+                    [*headers, *dead_headers(outcome, now_ms)],
+                )
+            ],
+        )
+
+    def written(self, entry: Entry) -> None:
+        """An entry is committed: count it."""
+        outcome, metrics = entry.outcome, self._metrics
+        if outcome is None:
+            return
+        metrics.attempts[outcome.kind.value, outcome.reason.value if outcome.reason else ""].inc()
+        if outcome.kind is Kind.DELIVERED:
+            ended = outcome.started_at_ms + outcome.duration_ms
+            metrics.event_to_delivery.observe((ended - entry.matched_at_ms) / 1000)
+        if outcome.duration_ms:
+            metrics.delivery_duration.observe(outcome.duration_ms / 1000)
+
+    def _prepare(self, job: JobInHand, rule: TriggerRule, now_ms: int) -> Attempt | Entry:
+        job.rule = rule
+        headers = job.headers
+        try:
+            url = self._resolver.target(rule)
+            job.origin = origin(url)
+            key = self._resolver.signing_key(rule)
+            request = WebhookRequest(
+                url=url,
+                webhook_id=headers.job_id,
+                attempt=headers.attempt,
+                body=job.body,
+                keys=() if key is None else (key,),
+                headers=self._resolver.headers(rule),
+                traceparent=headers.traceparent,
+                timeout=(
+                    rule.delivery.timeout.total_seconds() if rule.delivery.timeout is not None else None
+                ),
+            )
+        except SecretError as failure:
+            outcome = Outcome(Kind.FAILED, now_ms, stage=Stage.RENDER, error=str(failure))
+            return self.settle(job, outcome, now_ms)
+        return Attempt(job, request)
+
+    def _ended(self, job: JobInHand, outcome: Outcome, now_ms: int = 0) -> Entry:
+        """Delivered, cancelled or dead: this was the job's last record but the audit's."""
+        records = [self._audit(job, outcome)]
+        if outcome.kind is Kind.DEAD:
+            kept = [(n, v) for n, v in job.headers.encode() if n not in _DEAD_HEADERS]
+            records.append(
+                OutRecord(self._policy.dead_topic, job.key, job.body, [*kept, *dead_headers(outcome, now_ms)])
+            )
+        self._say(job, outcome)
+        return Entry(job.lane, records, outcome, job.headers.matched_at_ms)
+
+    def _retried(self, job: JobInHand, outcome: Outcome, retry: Retry, now_ms: int) -> Entry:
+        headers = replace(
+            job.headers, attempt=job.headers.attempt + 1, not_before_ms=retry.not_before_ms, deferrals=0
+        )
+        tier = tiers.tier_for(retry.not_before_ms - now_ms, self._tiers)
+        self._say(job, outcome, retry.not_before_ms)
+        return Entry(
+            job.lane,
+            [self._audit(job, outcome, retry.not_before_ms), self._moved(job, headers, tier)],
+            outcome,
+            job.headers.matched_at_ms,
+        )
+
+    def _deferred(self, job: JobInHand, hold: Hold, now_ms: int) -> Entry:
+        """Put off without an attempt, one tier longer each time; only the first is audited."""
+        tier = tiers.deferral_ms(job.headers.deferrals, self._tiers)
+        headers = replace(job.headers, not_before_ms=now_ms + tier, deferrals=job.headers.deferrals + 1)
+        moved = self._moved(job, headers, tier)
+        if job.headers.deferrals:
+            return Entry(job.lane, [moved])
+        outcome = Outcome(
+            Kind.DEFERRED, now_ms, error=f"{hold.why}: {hold.detail}" if hold.detail else hold.why
+        )
+        self._say(job, outcome, headers.not_before_ms)
+        return Entry(job.lane, [self._audit(job, outcome, headers.not_before_ms), moved], outcome)
+
+    def _moved(self, job: JobInHand, headers: JobHeaders, tier_ms: int) -> OutRecord:
+        """The job in a retry topic, on the partition number it came from: its owner stays the same."""
+        return OutRecord(
+            self._policy.retry_topics[tier_ms],
+            job.key,
+            job.body,
+            headers.encode(),
+            job.lane.position.partition,
+        )
+
+    def _audit(self, job: JobInHand, outcome: Outcome, next_attempt_at_ms: int | None = None) -> OutRecord:
+        value = audit_record(
+            job.headers,
+            outcome,
+            rule_name=job.rule_name,
+            origin=job.origin,
+            next_attempt_at_ms=next_attempt_at_ms,
+        )
+        return OutRecord(self._policy.audit_topic, job.headers.job_id.encode(), value, [])
+
+    def _say(self, job: JobInHand, outcome: Outcome, next_attempt_at_ms: int | None = None) -> None:
+        """One wide line per attempt or decision, from the same value as the audit record."""
+        level = logging.INFO if outcome.kind in _GOOD else logging.WARNING
+        if not log.isEnabledFor(level):
+            return
+        fields = {
+            "job_id": job.headers.job_id,
+            "rule_id": job.headers.rule_id,
+            "attempt": job.headers.attempt,
+            "origin": job.origin,
+            "reason": outcome.reason,
+            "stage": outcome.stage,
+            "status": outcome.status,
+            "duration_ms": outcome.duration_ms,
+            "next_attempt_at_ms": next_attempt_at_ms,
+            "error": outcome.error,
+        }
+        log.log(
+            level,
+            outcome.kind.value,
+            extra={"fields": {k: v for k, v in fields.items() if v not in (None, "")}},
+        )
+
+
+_GOOD = frozenset({Kind.DELIVERED, Kind.CANCELLED, Kind.DEFERRED})
+_DEAD_HEADERS = frozenset(name for name, _ in dead_headers(Outcome(Kind.DEAD, 0, reason=Reason.EXHAUSTED), 0))
