@@ -1,0 +1,306 @@
+"""One POST to one receiver: the request's exact form, the guard on its socket, and what came of it.
+
+The status line and the headers decide. Every socket is checked when it is made, for the address it will be
+connected to: between that check and the connection there is no name left to look up. Whatever a receiver
+does becomes an Outcome; an exception out of post() is a fault of this program.
+"""
+
+import asyncio
+import socket
+import ssl
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import lru_cache
+from types import TracebackType
+from typing import Any, Final, Self
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, AbstractStreamWriter
+from aiohttp.payload import Payload
+
+from processor import __version__
+from processor.delivery.audit import snippet
+from processor.delivery.faults import explain, timed_out
+from processor.delivery.outcome import Kind, Outcome, Reason, Stage
+from processor.delivery.resolver import ThreadResolver
+from processor.delivery.signing import sign
+from processor.delivery.tls import HANDSHAKE
+from processor.egress import EgressPolicy, Refusal
+from processor.egress.target import Target, TargetError, read_target
+
+MAX_BODY: Final = 65_536
+"""Bytes of an answer's body that are read; the connection of a longer one is closed."""
+
+BODY_PATIENCE: Final = 1.0
+"""Seconds an answer's body may take after its headers: it is only wanted for the snippet and to keep the
+connection."""
+
+KEEP_ALIVE: Final = 4.0
+"""Seconds an idle connection is kept: less than the 5 s of common servers, or they would close it under a
+request."""
+
+DNS_TTL: Final = 10
+"""Seconds an answer of the name service is used; its addresses are checked for each socket all the same."""
+
+_CHUNK: Final = 65_536
+_AUTO_HEADERS: Final = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
+AddrInfo = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookRequest:
+    """One attempt to be made.
+
+    url: resolved and secret; keys: of the signature, newest first, none for no signature; headers: the
+    rule's own; timeout: seconds for all of it, None for the sender's.
+    """
+
+    url: str
+    webhook_id: str
+    attempt: int
+    body: bytes
+    keys: Sequence[bytes] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    traceparent: str | None = None
+    timeout: float | None = None
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """How far one request has come, and what the guard said on its way."""
+
+    host: str
+    stage: Stage = Stage.RESOLVE
+    opened: int = 0
+    refused: list[Refusal] = field(default_factory=list)
+
+    def handshake_begins(self) -> None:
+        self.stage = Stage.TLS
+
+
+class EgressRefusedError(PermissionError):
+    """The guard opened no socket."""
+
+
+_ATTEMPT: ContextVar[_Attempt | None] = ContextVar("attempt", default=None)
+
+
+class Poster:
+    """Makes requests on one event loop; an async context manager.
+
+    policy: whom it may call; tls: from tls_context; timeout, connect_timeout: seconds, the latter for name,
+    connection and TLS handshake together; clock_ms: ms since 1970; resolver: the name service,
+    getaddrinfo(3) by default.
+    """
+
+    def __init__(
+        self,
+        policy: EgressPolicy,
+        tls: ssl.SSLContext,
+        *,
+        timeout: float = 15.0,
+        connect_timeout: float = 5.0,
+        clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        resolver: AbstractResolver | None = None,
+    ) -> None:
+        self._policy = policy
+        self._tls = tls
+        self._timeout = timeout
+        self._connect_timeout = connect_timeout
+        self._clock_ms = clock_ms
+        self._resolver = resolver
+        self._user_agent = f"Tocsin/{__version__}"
+        self._read_target = lru_cache(maxsize=4096)(self._checked_target)
+
+    async def __aenter__(self) -> Self:
+        connector = aiohttp.TCPConnector(
+            limit=0,  # how many are in flight is the sender's decision
+            ssl=self._tls,
+            resolver=self._resolver or ThreadResolver(),
+            ttl_dns_cache=DNS_TTL,
+            keepalive_timeout=KEEP_ALIVE,
+            socket_factory=self._guard,
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            auto_decompress=False,
+            skip_auto_headers=_AUTO_HEADERS,
+            read_bufsize=MAX_BODY,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._session.close()
+
+    async def post(self, request: WebhookRequest) -> Outcome:
+        """Make one attempt: delivered, failed, or dead where egress refuses the target.
+
+        Cancelling it closes the connection; whether the receiver has got the request is then unknown.
+        """
+        started_ms = self._clock_ms()
+        target = self._read_target(request.url)
+        if isinstance(target, Refusal):
+            stage = Stage.CONNECT if target.about in {"address", "port"} else Stage.RENDER
+            return _blocked(started_ms, 0, stage, target)
+        attempt = _Attempt(target.host)
+        begun = time.perf_counter()
+
+        def spent() -> int:
+            return round((time.perf_counter() - begun) * 1000)
+
+        timeout = self._timeout if request.timeout is None else request.timeout
+        of_attempt, of_handshake = _ATTEMPT.set(attempt), HANDSHAKE.set(attempt)
+        try:
+            async with self._session.post(
+                target.url,
+                data=_Body(request.body, attempt),
+                headers=self._headers(request, started_ms // 1000),
+                allow_redirects=False,
+                timeout=_limits(timeout, self._connect_timeout),
+            ) as response:
+                duration_ms = spent()
+                body = await _read_start(response)
+                return _answered(response, started_ms, duration_ms, body)
+        except TimeoutError:  # before OSError, which it is as well
+            if _only_refused(attempt):
+                return _blocked(started_ms, spent(), Stage.CONNECT, attempt.refused[0])
+            connecting = attempt.stage in {Stage.RESOLVE, Stage.CONNECT, Stage.TLS}
+            limit = min(timeout, self._connect_timeout) if connecting else timeout
+            return _failed(started_ms, spent(), attempt.stage, timed_out(attempt.stage, limit))
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            if _only_refused(attempt):
+                return _blocked(started_ms, spent(), Stage.CONNECT, attempt.refused[0])
+            stage, why = explain(error, attempt.stage, f"{target.host}:{target.port}")
+            return _failed(started_ms, spent(), stage, why)
+        finally:
+            _ATTEMPT.reset(of_attempt)
+            HANDSHAKE.reset(of_handshake)
+
+    def _checked_target(self, url: str) -> Target | Refusal:
+        try:
+            target = read_target(url)
+        except TargetError as error:
+            return Refusal(error.about, str(error))
+        return self._policy.check_target(target) or target
+
+    def _headers(self, request: WebhookRequest, at: int) -> dict[str, str]:
+        headers = dict(request.headers)
+        headers["Content-Type"] = "application/json"
+        headers["User-Agent"] = self._user_agent
+        headers["webhook-id"] = request.webhook_id
+        headers["webhook-timestamp"] = str(at)
+        headers["webhook-attempt"] = str(request.attempt)
+        if request.keys:
+            headers["webhook-signature"] = sign(request.keys, request.webhook_id, at, request.body)
+        if request.traceparent is not None:
+            headers["traceparent"] = request.traceparent
+        return headers
+
+    def _guard(self, info: AddrInfo) -> socket.socket:
+        """Make the socket for one address of the request's host, or refuse; the connector calls it."""
+        family, kind, proto, _, address = info
+        attempt = _ATTEMPT.get()
+        if attempt is None:
+            # Without a host nothing can be allowed by name, and nothing should connect outside post().
+            raise EgressRefusedError("a connection outside a request")
+        attempt.stage = Stage.CONNECT
+        refusal = self._policy.check_address(address[0], address[1], attempt.host)
+        if refusal is not None:
+            attempt.refused.append(refusal)
+            raise EgressRefusedError(refusal.message)
+        attempt.opened += 1
+        return socket.socket(family, kind, proto)
+
+
+class _Body(Payload):
+    """The request's body; tells the attempt when all of it is on its way."""
+
+    _value: bytes
+
+    def __init__(self, value: bytes, attempt: _Attempt) -> None:
+        super().__init__(value, content_type="application/json")
+        self._size = len(value)
+        self._attempt = attempt
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        return self._value.decode(encoding, errors)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        self._attempt.stage = Stage.WRITE
+        if len(self._value) <= _CHUNK:
+            await writer.write(self._value)
+        else:
+            # In pieces, so that a receiver that doesn't read stops it, and other requests get their turn.
+            for start in range(0, len(self._value), _CHUNK):
+                await writer.write(self._value[start : start + _CHUNK])
+        self._attempt.stage = Stage.READ
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        del content_length  # always the whole body's
+        await self.write(writer)
+
+
+@lru_cache(maxsize=256)
+def _limits(timeout: float, connect_timeout: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=timeout, connect=connect_timeout)
+
+
+async def _read_start(response: aiohttp.ClientResponse) -> bytes:
+    """The first 64 KiB of the body that come in time; unless that is all of it, the connection is closed."""
+    content = response.content
+    body = content.read_nowait() if content.is_eof() else b""
+    if content.at_eof():
+        return body
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(BODY_PATIENCE):
+            while size <= MAX_BODY:
+                part = await content.readany()
+                if not part:
+                    return b"".join(parts)
+                parts.append(part)
+                size += len(part)
+    except (TimeoutError, aiohttp.ClientError, OSError, ValueError):
+        pass  # the status has decided already
+    response.close()
+    return b"".join(parts)
+
+
+def _answered(response: aiohttp.ClientResponse, started_ms: int, duration_ms: int, body: bytes) -> Outcome:
+    status = response.status
+    encoded = response.headers.get("Content-Encoding", "identity").lower() != "identity"
+    shown = "" if encoded else snippet(body)
+    if 200 <= status < 300:
+        return Outcome(Kind.DELIVERED, started_ms, duration_ms, status=status, snippet=shown)
+    return Outcome(
+        Kind.FAILED,
+        started_ms,
+        duration_ms,
+        stage=Stage.STATUS,
+        status=status,
+        error=f"HTTP {status}" + (", redirects are not followed" if 300 <= status < 400 else ""),
+        snippet=shown,
+        retry_after=response.headers.get("Retry-After"),
+    )
+
+
+def _only_refused(attempt: _Attempt) -> bool:
+    """Whether the guard is the only reason: an address that was allowed and failed may work next time."""
+    return bool(attempt.refused) and not attempt.opened
+
+
+def _blocked(started_ms: int, duration_ms: int, stage: Stage, refusal: Refusal) -> Outcome:
+    return Outcome(
+        Kind.DEAD, started_ms, duration_ms, reason=Reason.BLOCKED, stage=stage, error=refusal.message
+    )
+
+
+def _failed(started_ms: int, duration_ms: int, stage: Stage, error: str) -> Outcome:
+    return Outcome(Kind.FAILED, started_ms, duration_ms, stage=stage, error=error)
