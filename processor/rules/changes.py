@@ -111,8 +111,7 @@ class Writer:
     @classmethod
     def of(cls, settings: Settings, by: str) -> Writer:
         """A writer with the keys of the settings, the clock and chance."""
-        keys = KeyRing.parse(key.get_secret_value() for key in settings.secrets.keys)
-        return cls(keys, by, lambda: datetime.now(UTC).replace(microsecond=0), new_uid)
+        return cls(KeyRing.of(settings), by, lambda: datetime.now(UTC).replace(microsecond=0), new_uid)
 
 
 def build(changes: Sequence[Change], snapshot: RuleSnapshot, writer: Writer) -> Batch:

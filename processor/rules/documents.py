@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Hashable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Hashable, Iterator, Mapping
+from typing import Any, NamedTuple, TextIO
 
 import yaml
 
@@ -68,6 +68,11 @@ def read_json(text: str) -> Iterator[Document]:
         raise DocumentError("is nested too deeply") from None
     except ValueError as error:
         raise DocumentError(str(error)) from None
+
+
+def write_yaml(data: Mapping[str, Any], stream: TextIO) -> None:
+    """One document, with `---` in front; text that YAML 1.1 or 1.2 would read as something else is quoted."""
+    yaml.dump(data, stream, _Dumper, explicit_start=True, sort_keys=False, allow_unicode=True, width=120)
 
 
 def _no_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -173,4 +178,22 @@ _Loader.yaml_constructors = {
     **{f"{_TAG}{kind}": _SafeLoader.yaml_constructors[f"{_TAG}{kind}"] for kind in _JSON_TYPES},
     f"{_TAG}int": _construct_int,
     f"{_TAG}bool": _construct_bool,
+}
+
+
+class _Dumper(yaml.SafeDumper):
+    """The safe dumper, never with anchors, which takes for text only what both versions read as text."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Write everything where it stands."""
+        del data
+        return True
+
+
+_Dumper.yaml_implicit_resolvers = {
+    first: [
+        *yaml.SafeDumper.yaml_implicit_resolvers.get(first, ()),
+        *_Loader.yaml_implicit_resolvers.get(first, ()),
+    ]
+    for first in {*yaml.SafeDumper.yaml_implicit_resolvers, *_Loader.yaml_implicit_resolvers}
 }

@@ -46,26 +46,30 @@ class DocumentProblem:
 
 @dataclass(frozen=True, slots=True)
 class RuleFiles:
-    """What was read: the drafts that are right, and every problem. `files` is how many files there were."""
+    """What was read: the drafts that are right, and every problem; `documents` counts those that aren't
+    empty.
+    """
 
     wanted: Wanted
     problems: tuple[DocumentProblem, ...]
-    files: int
+    documents: int
 
 
-def read_rules(source: str, stdin: TextIO) -> RuleFiles:
-    """Read a file, a directory (its *.yaml, *.yml and *.json, not what is below) or `-`; raises
-    UnreadableFile.
+def read_rules(sources: Iterable[str], stdin: TextIO) -> RuleFiles:
+    """Read files, directories (their *.yaml, *.yml and *.json, not what is below) and `-`.
+
+    Raises UnreadableFile when one of them isn't there. A name may stand only once in all of them.
     """
     reader = _Reader()
-    if source == STDIN:
-        try:
-            reader.read("stdin", stdin.read(), json_only=False)
-        except UnicodeDecodeError:
-            reader.problem("stdin", "is not UTF-8")
-    else:
-        for path in _paths(Path(source)):
-            reader.read_path(path)
+    for source in sources:
+        if source == STDIN:
+            try:
+                reader.read("stdin", stdin.read(), json_only=False)
+            except UnicodeDecodeError:
+                reader.problem("stdin", "is not UTF-8")
+        else:
+            for path in _paths(Path(source)):
+                reader.read_path(path)
     return reader.finish()
 
 
@@ -83,7 +87,7 @@ class _Reader:
         self._drafts: list[SourcedDraft] = []
         self._problems: list[DocumentProblem] = []
         self._next_id: int | None = None
-        self._files = 0
+        self._places: set[str] = set()
 
     def read_path(self, path: Path) -> None:
         try:
@@ -93,13 +97,11 @@ class _Reader:
         try:
             text = raw.decode("utf-8-sig")
         except UnicodeDecodeError:
-            self._files += 1
             self.problem(os.fspath(path), "is not UTF-8")
             return
         self.read(os.fspath(path), text, json_only=path.suffix.lower() == ".json")
 
     def read(self, file: str, text: str, *, json_only: bool) -> None:
-        self._files += 1
         number = 0
         try:
             for number, document in enumerate(read_json(text) if json_only else read_yaml(text), 1):
@@ -110,13 +112,23 @@ class _Reader:
             self.problem(file if not number else f"{file}, after document {number}", str(error))
 
     def problem(self, place: str, message: str, name: str = "") -> None:
+        """Something is wrong with a whole document or file."""
+        self._places.add(place)
         self._problems.append(DocumentProblem(place, name, (FieldError("", message),)))
 
     def finish(self) -> RuleFiles:
-        return RuleFiles(Wanted(tuple(self._drafts), self._next_id), tuple(self._problems), self._files)
+        places: dict[str, list[str]] = {}
+        for sourced in self._drafts:
+            places.setdefault(sourced.draft.name, []).append(sourced.place)
+        for name, twice in places.items():
+            if len(twice) > 1:
+                error = FieldError("name", f"is there twice, also in {twice[0]}")
+                self._problems += (DocumentProblem(place, name, (error,)) for place in twice[1:])
+        return RuleFiles(Wanted(tuple(self._drafts), self._next_id), tuple(self._problems), len(self._places))
 
     def _take(self, place: str, document: Document) -> None:
         data = document.data
+        self._places.add(place)
         if not isinstance(data, Mapping):
             self.problem(place, f"expected a rule, not {_a(data)}")
         elif data.get("kind", KIND) == TABLE_KIND:

@@ -1,11 +1,11 @@
 """What applying rules files would change: drafts on one side, the table on the other, matched by name.
 
-Pure. Nothing is planned while a single draft is invalid.
+Pure. Each name stands once among the drafts (files.py sees to that). Nothing is planned while a single
+draft is invalid.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -73,9 +73,8 @@ def make_plan(
     is in it.
     """
     planning = _Planning(snapshot, keys, set_name)
-    twice = _names_twice(wanted)
     for sourced in wanted.drafts:
-        planning.add(sourced, twice.get(sourced.draft.name, ()))
+        planning.add(sourced)
     gone: list[TriggerRule] = []
     empties_set = False
     if prune and set_name is not None:
@@ -122,11 +121,8 @@ class _Planning:
         self.updates: list[Update] = []
         self.matched: set[int] = set()
 
-    def add(self, sourced: SourcedDraft, also_at: Sequence[str]) -> None:
+    def add(self, sourced: SourcedDraft) -> None:
         draft = sourced.draft
-        if also_at:
-            self._refuse(sourced, f"the name is there twice: {', '.join(also_at)}")
-            return
         ids = self._snapshot.by_name.get(draft.name, ())
         if len(ids) > 1 and draft.id in ids:
             ids = (draft.id,)
@@ -179,10 +175,3 @@ class _Planning:
 
     def _refuse(self, sourced: SourcedDraft, reason: str) -> None:
         self.steps.append(Step("invalid", sourced.draft.name, None, f"{sourced.place}: {reason}"))
-
-
-def _names_twice(wanted: Wanted) -> dict[str, tuple[str, ...]]:
-    places: dict[str, tuple[str, ...]] = {}
-    for sourced in wanted.drafts:
-        places[sourced.draft.name] = (*places.get(sourced.draft.name, ()), sourced.place)
-    return {name: at for name, at in places.items() if len(at) > 1}

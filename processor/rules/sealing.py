@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from processor.rules.errors import SecretError
 from processor.rules.values import SEALED_PREFIX
+from processor.settings import Settings
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -50,6 +51,11 @@ class KeyRing:
                 )
             keys[key_id] = key
         return cls(keys, randomness)
+
+    @classmethod
+    def of(cls, settings: Settings) -> KeyRing:
+        """From secrets.keys."""
+        return cls.parse(key.get_secret_value() for key in settings.secrets.keys)
 
     @property
     def can_seal(self) -> bool:

@@ -37,7 +37,7 @@ from processor.kafka.transaction import TransactionalProducer
 from processor.lifecycle import Deadline
 from processor.rules.changes import Applied, Batch, Change, Writer, build
 from processor.rules.codec import show_key
-from processor.rules.errors import RuleTooLarge, StoreFailure, StoreUnavailable
+from processor.rules.errors import RuleTooLarge, StoreUnavailable
 from processor.rules.identity import random_hex
 from processor.rules.table import RuleSnapshot
 from processor.rules.trace import WRITE_ID, WriteTrace
@@ -71,15 +71,15 @@ class RuleStore:
         self._writer = writer
         self._timeout = timeout
         self._lock = threading.Lock()
-        config = client_config(settings.kafka, name)
-        reading = client_config(settings.kafka, name, fetch_wait_max_ms=END_SEEN_WITHIN_MS)
+        self._config = client_config(settings.kafka, name)
+        self._reading = client_config(settings.kafka, name, fetch_wait_max_ms=END_SEEN_WITHIN_MS)
         self._cluster = Cluster(settings.kafka, name)
         self._trace = WriteTrace()
-        self._reader = TableReader(reading, self._cluster, self._topic, self._trace)
-        self._end = EndOffset(config, self._topic)
-        self._producer = TransactionalProducer(config, name)
-        logging.getLogger(TransactionalProducer.__module__).addFilter(_FencingIsNoAlarm(name))
-        self._reading = False
+        self._reader: TableReader | None = None
+        self._end: EndOffset | None = None
+        self._producer = TransactionalProducer(self._config, name)
+        self._quiet = _FencingIsNoAlarm(name)
+        logging.getLogger(TransactionalProducer.__module__).addFilter(self._quiet)
 
     def read(self) -> RuleSnapshot:
         """The table as of now: every write acknowledged before the call is in it. Claims nothing."""
@@ -117,10 +117,12 @@ class RuleStore:
     def close(self) -> None:
         """Close the connections. The claim is left to the next writer."""
         with self._lock:
-            if self._reading:
+            if self._reader is not None:
                 self._reader.stop()
-            self._end.close()
+            if self._end is not None:
+                self._end.close()
             self._producer.discard()
+            logging.getLogger(TransactionalProducer.__module__).removeFilter(self._quiet)
 
     def __enter__(self) -> Self:
         return self
@@ -134,6 +136,7 @@ class RuleStore:
         with self._lock:
             applied: list[Applied] = []
             tries = _Tries(self._timeout)
+            self._connect(tries.deadline)
             while True:
                 self._claim(tries)
                 snapshot = self._read_to_end(tries.deadline)
@@ -205,21 +208,20 @@ class RuleStore:
         return None
 
     def _read_to_end(self, deadline: Deadline) -> RuleSnapshot:
-        if not self._reading:
-            self._look_at_topic(deadline)
-            self._reader.start()
-            self._reading = True
+        reader, ends = self._connect(deadline)
         try:
-            end = self._end.ask(max(0.1, deadline.remaining()))
+            end = ends.ask(max(0.1, deadline.remaining()))
         except BrokerUnavailable as failure:
             raise StoreUnavailable(f"no broker answered in time: {failure}") from None
-        if not self._reader.wait_applied(end, deadline.remaining()):
-            why = self._reader.failed or self._reader.state()[2] or f"offset {end} was not reached"
+        if not reader.wait_applied(end, deadline.remaining()):
+            why = reader.failed or reader.state()[2] or f"offset {end} was not reached"
             raise StoreUnavailable(f"{self._topic} could not be read in time: {why}")
         return self._trace.snapshot()
 
-    def _look_at_topic(self, deadline: Deadline) -> None:
-        """Said at once, because no waiting mends it."""
+    def _connect(self, deadline: Deadline) -> tuple[TableReader, EndOffset]:
+        """Start reading, unless that goes on already. First says what no waiting mends."""
+        if self._reader is not None and self._reader.failed is None and self._end is not None:
+            return self._reader, self._end
         try:
             info = self._cluster.topic(self._topic, timeout=max(0.1, deadline.remaining()))
         except BrokerUnavailable as failure:
@@ -227,7 +229,11 @@ class RuleStore:
         except FatalKafkaError as failure:
             raise StoreUnavailable(f"{self._topic} can't be read: {failure}") from None
         if info is None:
-            raise StoreFailure(f"topic {self._topic} is missing: run `tocsin topics apply`")
+            raise StoreUnavailable(f"topic {self._topic} is missing: run `tocsin topics apply`")
+        self._end = self._end or EndOffset(self._config, self._topic)
+        self._reader = TableReader(self._reading, self._cluster, self._topic, self._trace)
+        self._reader.start()
+        return self._reader, self._end
 
 
 class _Tries:

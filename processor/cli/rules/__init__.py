@@ -1,0 +1,28 @@
+"""`tocsin rules …`: rules as code, straight on Kafka.
+
+One module per kind of work: checking.py (validate), applying.py (apply), showing.py (list, get, export),
+deleting.py (delete). store.py opens the store for them and turns its errors into the command's, finding.py
+finds the rule somebody means.
+"""
+
+import argparse
+
+from processor.cli.parser import Subparsers
+from processor.cli.rules import applying, checking, deleting, showing
+from processor.settings import Settings
+
+_ACTIONS = (checking, applying, showing, deleting)
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add `rules` with its actions."""
+    parser = subparsers.add_parser("rules", help="check, apply, show and delete trigger rules")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for module in _ACTIONS:
+        module.add_actions(actions)
+
+
+def run(args: argparse.Namespace, settings: Settings) -> int:
+    """Run the action; its exit code."""
+    code: int = args.run_action(args, settings)
+    return code

@@ -1,0 +1,114 @@
+"""`tocsin rules apply`: make the table what the files say."""
+
+import argparse
+from collections.abc import Iterable, Mapping, Sequence
+
+from processor.cli.errors import DONE, CommandFailed, UsageError
+from processor.cli.output import add_output_flag, print_rows
+from processor.cli.parser import Subparsers
+from processor.cli.rules.checking import add_file_flag, read_files, refuse
+from processor.cli.rules.store import rule_store
+from processor.cli.waiting import add_timeout_flag
+from processor.rules import Applied, Change, KeyRing, RuleSnapshot
+from processor.rules.files import DocumentProblem
+from processor.rules.plan import Plan, Step, Wanted, make_plan
+from processor.settings import Settings
+
+_COLUMNS = ("action", "name", "id", "reason")
+
+
+def add_actions(actions: Subparsers) -> None:
+    """Add `apply`."""
+    parser = actions.add_parser(
+        "apply",
+        help="create and update the rules in files, matched by name; all of them or none",
+        description="Creates and updates the rules in files, matched by name. If one of them is invalid,"
+        " nothing is applied.",
+    )
+    add_file_flag(parser)
+    parser.add_argument("--set", metavar="NAME", help="put every rule applied into this set")
+    parser.add_argument(
+        "--prune", action="store_true", help="delete the rules of the set (--set) that the files don't have"
+    )
+    parser.add_argument("--yes", action="store_true", help="let --prune leave the set empty")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, change nothing")
+    add_output_flag(parser)
+    add_timeout_flag(parser)
+    parser.set_defaults(run_action=_run)
+
+
+class _Stop(Exception):  # noqa: N818  (ends the planning from inside the store)
+    """The plan can't be made so."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__()
+        self.plan = plan
+
+
+def _run(args: argparse.Namespace, settings: Settings) -> int:
+    if not args.file:
+        raise UsageError("rules apply takes -f FILE, a directory, or - for standard input")
+    if args.set == "":
+        raise UsageError("--set takes a name")
+    if args.prune and args.set is None:
+        raise UsageError("--prune needs --set NAME: it deletes only what was applied under the same set")
+    read = read_files(args.file)
+    if read.problems:
+        print_rows(list(_problem_rows(read.problems, args.output)), _COLUMNS, args.output)
+        raise refuse(read.problems, read.documents, ", nothing was applied")
+    if not read.documents and not args.prune:
+        raise CommandFailed(f"there are no rules in {', '.join(args.file)}")
+    try:
+        steps = _steps(args, settings, read.wanted)
+    except _Stop as stop:
+        if not stop.plan.invalid:
+            raise CommandFailed(
+                f"this would delete every rule of the set {args.set}; add --yes if that is meant"
+            ) from None
+        print_rows([_row(step) for step in stop.plan.invalid], _COLUMNS, args.output)
+        raise CommandFailed(
+            f"invalid rules: {len(stop.plan.invalid)} of {len(stop.plan.steps)}, nothing was applied"
+        ) from None
+    print_rows([_row(step) for step in steps], _COLUMNS, args.output)
+    return DONE
+
+
+def _steps(args: argparse.Namespace, settings: Settings, wanted: Wanted) -> Sequence[Step]:
+    keys = KeyRing.of(settings)
+    plan = Plan((), ())
+
+    def planner(snapshot: RuleSnapshot) -> Sequence[Change]:
+        nonlocal plan
+        plan = make_plan(wanted, snapshot, keys, set_name=args.set, prune=args.prune)
+        if plan.invalid or (plan.empties_set and not args.yes and not args.dry_run):
+            raise _Stop(plan)
+        return plan.changes
+
+    with rule_store(args, settings) as store:
+        if args.dry_run:
+            planner(store.read())
+            return plan.steps
+        applied = store.transact(planner)
+    return _as_applied(plan, applied)
+
+
+def _as_applied(plan: Plan, applied: Sequence[Applied]) -> Sequence[Step]:
+    """The steps as they came out: a large write is planned again after each of its transactions."""
+    written = {one.name: one for one in applied if one.action != "deleted"}
+    steps = [
+        Step(written[step.name].action, step.name, written[step.name].id) if step.name in written else step
+        for step in plan.steps
+        if step.action != "deleted"
+    ]
+    return [*steps, *(Step("deleted", one.name, one.id) for one in applied if one.action == "deleted")]
+
+
+def _row(step: Step) -> Mapping[str, object]:
+    return {"action": step.action, "name": step.name, "id": step.id, "reason": step.reason or None}
+
+
+def _problem_rows(problems: Iterable[DocumentProblem], output: str) -> Iterable[Mapping[str, object]]:
+    for problem in problems:
+        lines = list(problem.lines())
+        for line in ["; ".join(lines)] if output == "json" else lines:
+            yield {"action": "invalid", "name": problem.name, "id": None, "reason": line}

@@ -1,0 +1,75 @@
+"""`tocsin rules validate`: whether rules files are right, without Kafka."""
+
+import argparse
+import sys
+from collections.abc import Iterable, Mapping
+
+from processor.cli.errors import DONE, CommandFailed, UsageError
+from processor.cli.output import add_output_flag, print_rows
+from processor.cli.parser import Subparsers
+from processor.rules.files import DocumentProblem, RuleFiles, UnreadableFile, read_rules
+from processor.settings import Settings
+
+_COLUMNS = ("status", "name", "place", "reason")
+
+
+def add_actions(actions: Subparsers) -> None:
+    """Add `validate`."""
+    parser = actions.add_parser("validate", help="check rules files; needs no Kafka")
+    parser.add_argument("files", nargs="*", metavar="FILE|DIR|-", help="rules files, or directories of them")
+    add_file_flag(parser)
+    add_output_flag(parser)
+    parser.set_defaults(run_action=_run)
+
+
+def add_file_flag(parser: argparse.ArgumentParser) -> None:
+    """`-f FILE|DIR|-`, as the list `args.file`."""
+    parser.add_argument(
+        "-f",
+        "--file",
+        action="append",
+        default=[],
+        metavar="FILE|DIR|-",
+        help="a rules file (YAML or JSON), a directory of them, or - for standard input; may be repeated",
+    )
+
+
+def read_files(sources: Iterable[str]) -> RuleFiles:
+    """Read them all; CommandFailed when one isn't there."""
+    try:
+        return read_rules(sources, sys.stdin)
+    except UnreadableFile as failure:
+        raise CommandFailed(str(failure)) from None
+
+
+def refuse(problems: Iterable[DocumentProblem], total: int, then: str) -> CommandFailed:
+    """The error that ends a command over invalid rules."""
+    count = len({problem.place for problem in problems})
+    return CommandFailed(f"invalid documents: {count} of {total}{then}")
+
+
+def _run(args: argparse.Namespace, settings: Settings) -> int:
+    del settings
+    sources = [*args.files, *args.file]
+    if not sources:
+        raise UsageError("rules validate takes files, directories or -")
+    read = read_files(sources)
+    print_rows(list(_rows(read, args.output)), _COLUMNS, args.output)
+    if read.problems:
+        raise refuse(read.problems, read.documents, "")
+    if not read.documents:
+        raise CommandFailed(f"there are no rules in {', '.join(sources)}")
+    return DONE
+
+
+def _rows(read: RuleFiles, output: str) -> Iterable[Mapping[str, object]]:
+    wrong = {problem.place for problem in read.problems}
+    for sourced in read.wanted.drafts:
+        if sourced.place not in wrong:
+            yield {"status": "valid", "name": sourced.draft.name, "place": sourced.place, "reason": None}
+    for problem in read.problems:
+        row = {"status": "invalid", "name": problem.name, "place": problem.place}
+        if output == "json":
+            yield {**row, "reason": "; ".join(map(str, problem.errors))}
+        else:
+            yield from ({**row, "reason": str(error)} for error in problem.errors)

@@ -1,0 +1,53 @@
+"""Which record somebody means by an id, a name or a key."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from processor.cli.errors import CommandFailed, UsageError
+from processor.rules import InvalidRule, RuleSnapshot, TriggerRule
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A record of the table and its key."""
+
+    key: bytes
+    rule: TriggerRule | InvalidRule
+
+
+def add_reference(parser: argparse.ArgumentParser) -> None:
+    """`ID|NAME` or `--key KEY`, as `args.rule` and `args.key`."""
+    parser.add_argument("rule", nargs="?", metavar="ID|NAME", help="the rule's id or its name")
+    parser.add_argument("--key", help="the record's key as `rules list` shows it, for one that is no id")
+
+
+def check_reference(args: argparse.Namespace) -> None:
+    """Raises UsageError unless exactly one of the two was given."""
+    if (args.rule is None) == (args.key is None):
+        raise UsageError(f"rules {args.action} takes an id, a name, or --key KEY")
+
+
+def find(snapshot: RuleSnapshot, args: argparse.Namespace) -> Found:
+    """The one record that is meant; CommandFailed when there is none, or several."""
+    records = [Found(str(rule_id).encode(), rule) for rule_id, rule in snapshot.rules.items()]
+    records += (Found(key, rule) for key, rule in snapshot.invalid.items())
+    if args.key is not None:
+        meant = [found for found in records if _key(found) == args.key]
+        return _one(meant, f"key {args.key!r}")
+    wanted: str = args.rule
+    meant = [found for found in records if str(found.rule.id) == wanted or found.rule.name == wanted]
+    return _one(meant, f"rule {wanted!r}")
+
+
+def _one(meant: Sequence[Found], what: str) -> Found:
+    if not meant:
+        raise CommandFailed(f"there is no {what}")
+    if len(meant) > 1:
+        keys = ", ".join(_key(found) for found in meant)
+        raise CommandFailed(f"{what} is ambiguous: give one of {keys} as --key")
+    return meant[0]
+
+
+def _key(found: Found) -> str:
+    return found.rule.key if isinstance(found.rule, InvalidRule) else found.key.decode()
