@@ -3,7 +3,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-# The stamp is as old as the last installation: a newer lock makes the environment anew.
+# The stamp is as old as the last installation: a newer lock or pyproject.toml installs again.
 STAMP := $(VENV)/.installed
 # The first Python that is new enough; PYTHON=... takes another.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -47,7 +47,7 @@ clean: ## remove the environment, the caches and the test broker's jars
 
 $(STAMP): requirements-dev.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed (make PYTHON=...)" >&2; exit 1; }
-	$(PYTHON) -m venv --clear $(VENV)
+	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@

@@ -43,4 +43,5 @@ def client_config(kafka: KafkaSettings, client_id: str, **overrides: Any) -> Con
 
 
 def _property(name: str) -> str:
-    return name if name.endswith("_cb") else name.replace("_", ".")
+    # The few names that have no dots but underscores: call-backs and log_level.
+    return name if name.endswith("_cb") or name == "log_level" else name.replace("_", ".")

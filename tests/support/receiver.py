@@ -59,7 +59,7 @@ class Receiver:
         self._requests: list[Request] = []
         self._counts: dict[str, int] = {}
         self._programs: dict[str, Callable[[int, Request], Answer]] = {}
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="receiver", daemon=True)
         self._started: Future[int] = Future()
         self._stop = asyncio.Event()
@@ -103,21 +103,21 @@ class Receiver:
         return self
 
     def __exit__(self, *_: object) -> None:
+        assert self._loop is not None
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(30)
         assert not self._thread.is_alive(), "the receiver's thread ends"
 
     def _run(self) -> None:
         try:
-            self._loop.run_until_complete(self._serve())
+            asyncio.run(self._serve())  # cancels what still hangs at the end
         except BaseException as error:
             if self._started.done():
                 raise
             self._started.set_exception(error)
-        finally:
-            self._loop.close()
 
     async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
         server = web.Server(self._handle, access_log=None)
         runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=0.1)
         await runner.setup()
