@@ -87,9 +87,11 @@ class Service(Protocol):
         """
 
 
-def run_services(services: Sequence[Service], settings: Settings) -> int:
+def run_services(
+    services: Sequence[Service], settings: Settings, *, background: Sequence[Service] = ()
+) -> int:
     """Start `services` in order, wait for SIGTERM, SIGINT or a failure, drain all of them at once; the exit
-    code.
+    code. `background` is what they lean on and are watched by: started before them, stopped after them.
 
     0 when all drained after a signal, 1 when one failed (the others are drained first). If any has not
     drained within process.shutdown_timeout, ends the process with 1 there and then. Raises what a service's
@@ -99,17 +101,17 @@ def run_services(services: Sequence[Service], settings: Settings) -> int:
     with _Signals() as signals:
         started: list[Service] = []
         try:
-            for service in services:
+            for service in (*background, *services):
                 if not signals.received:
                     service.start()
                     started.append(service)
         except BaseException:
-            _drain(started, settings.process.shutdown_timeout)
+            _drain(_waves(started, background), settings.process.shutdown_timeout)
             raise
         failed = _wait(started, signals)
         if failed is None:
             log.info("draining", extra={"fields": {"signal": signals.received}})
-        drained = _drain(started, settings.process.shutdown_timeout, reported=failed)
+        drained = _drain(_waves(started, background), settings.process.shutdown_timeout, reported=failed)
         log.info("drained" if drained else "ended with a failure")
     return DRAINED if drained else FAILED
 
@@ -137,9 +139,14 @@ def _wait(services: Sequence[Service], signals: "_Signals") -> Service | None:
     return None
 
 
-def _drain(services: Sequence[Service], timeout: timedelta, reported: Service | None = None) -> bool:
-    """Stop all at once, so that a slow one takes no time from the others; whether none has failed, now or
-    before.
+def _waves(started: Sequence[Service], background: Sequence[Service]) -> list[list[Service]]:
+    """What to stop first, and what to stop after that."""
+    return [[s for s in started if s not in background], [s for s in started if s in background]]
+
+
+def _drain(waves: Sequence[Sequence[Service]], timeout: timedelta, reported: Service | None = None) -> bool:
+    """Stop each wave at once, so that a slow one takes no time from the others; whether none has failed,
+    now or before. One deadline for all waves.
 
     The failure of `reported` is in the log already.
     """
@@ -157,17 +164,18 @@ def _drain(services: Sequence[Service], timeout: timedelta, reported: Service | 
             elif service is not reported:
                 _log_failure(service, failure, "failed")
 
-    stopping = [
-        threading.Thread(target=stop, args=(s,), name=f"stop-{s.name}", daemon=True) for s in services
-    ]
-    for thread in stopping:
-        thread.start()
-    for thread in stopping:
-        thread.join(deadline.remaining())
-    late = [service.name for service, thread in zip(services, stopping, strict=True) if thread.is_alive()]
-    if late:
-        end_process(f"not drained within process.shutdown_timeout: {', '.join(late)}")
-    return len(clean) == len(services)
+    for services in waves:
+        stopping = {
+            s.name: threading.Thread(target=stop, args=(s,), name=f"stop-{s.name}", daemon=True)
+            for s in services
+        }
+        for thread in stopping.values():
+            thread.start()
+        for thread in stopping.values():
+            thread.join(deadline.remaining())
+        if late := [name for name, thread in stopping.items() if thread.is_alive()]:
+            end_process(f"not drained within process.shutdown_timeout: {', '.join(late)}")
+    return len(clean) == sum(map(len, waves))
 
 
 def _log_failure(service: Service, failure: BaseException, what: str) -> None:

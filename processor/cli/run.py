@@ -52,4 +52,4 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         health,
         lambda: {k: v for part in parts for k, v in part().items()},
     )
-    return run_services([telemetry, rules, *roles], settings)
+    return run_services(roles, settings, background=[telemetry, rules])

@@ -14,7 +14,7 @@ from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 
-# Services that do what the command line says: `name:behaviour`. What happens is told on standard output.
+# Services that do what the command line says: `name:behaviour`, with a + before those of the background. What happens is told on standard output.
 PROGRAM = """
 import sys, threading
 from processor.lifecycle import Refused, run_services
@@ -63,9 +63,12 @@ class Role:
         say(self.name, "stopped", deadline.remaining() > 0)
 
 set_up_logging("info", "text")
-roles = [Role(*word.split(":")) for word in sys.argv[1:]]
+def roles(words):
+    return [Role(*word.split(":")) for word in words]
+background = roles(word[1:] for word in sys.argv[1:] if word.startswith("+"))
+services = roles(word for word in sys.argv[1:] if not word.startswith("+"))
 try:
-    code = run_services(roles, load_settings(None, os.environ))
+    code = run_services(services, load_settings(None, os.environ), background=background)
 except Refused as refused:
     say("refused:", refused)
     code = 1
@@ -152,6 +155,23 @@ def test_services_drain_at_the_same_time(run: Starter) -> None:
     assert "a stopped True" not in process.lines()
     process.go_on.touch()
     assert process.end() == 0
+
+
+def test_background_starts_before_the_services_and_stops_after_they_drained(run: Starter) -> None:
+    process = run("a:waits", "+telemetry:works")
+    process.wait_for("a started")
+    process.child.signal(signal.SIGTERM)
+    process.wait_for("a stopping")
+    process.go_on.touch()
+    assert process.end() == 0
+    expected = ["telemetry started", "a started", "a stopping", "a stopped True"]
+    assert process.lines()[:-1] == [*expected, "telemetry stopping", "telemetry stopped True"]
+
+
+def test_failed_background_service_ends_the_process_with_1(run: Starter) -> None:
+    process = run("a:works", "+table:breaks")
+    assert process.end() == 1
+    assert "a stopped True" in process.lines()
 
 
 def test_signal_during_the_start_drains_what_has_started_and_starts_no_more(run: Starter) -> None:
