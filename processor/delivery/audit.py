@@ -19,7 +19,10 @@ MAX_ERROR: Final = 300
 def snippet(body: bytes) -> str:
     """The start of an answer's body as printable text; control characters become spaces, at most 1 KiB."""
     text = body[: MAX_SNIPPET * 2].decode("utf-8", "replace")
-    shown = "".join(char if char.isprintable() else " " for char in text).strip()
+    if text.isprintable():
+        shown = text.strip()
+    else:
+        shown = "".join(char if char.isprintable() else " " for char in text).strip()
     return shown.encode()[:MAX_SNIPPET].decode("utf-8", "ignore")
 
 

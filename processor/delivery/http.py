@@ -1,30 +1,27 @@
-"""One POST to one receiver: the request's exact form, the guard on its socket, and what came of it.
+"""One POST to one receiver: the request's exact form, and what came of it.
 
-The status line and the headers decide. Every socket is checked when it is made, for the address it will be
-connected to: between that check and the connection there is no name left to look up. Whatever a receiver
-does becomes an Outcome; an exception out of post() is a fault of this program.
+The status line and the headers decide. Whatever a receiver does becomes an Outcome; an exception out of
+post() is a fault of this program. session.py has the guard on the sockets.
 """
 
 import asyncio
-import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, AbstractStreamWriter
-from aiohttp.payload import Payload
+from aiohttp.abc import AbstractResolver
 
 from processor import __version__
 from processor.delivery.audit import snippet
 from processor.delivery.faults import explain, timed_out
 from processor.delivery.outcome import Kind, Outcome, Reason, Stage
 from processor.delivery.resolver import ThreadResolver
+from processor.delivery.session import PROGRESS, Body, Progress, guarded_session
 from processor.delivery.signing import sign
 from processor.delivery.tls import HANDSHAKE
 from processor.egress import EgressPolicy, Refusal
@@ -36,17 +33,6 @@ MAX_BODY: Final = 65_536
 BODY_PATIENCE: Final = 1.0
 """Seconds an answer's body may take after its headers: it is only wanted for the snippet and to keep the
 connection."""
-
-KEEP_ALIVE: Final = 4.0
-"""Seconds an idle connection is kept: less than the 5 s of common servers, or they would close it under a
-request."""
-
-DNS_TTL: Final = 10
-"""Seconds an answer of the name service is used; its addresses are checked for each socket all the same."""
-
-_CHUNK: Final = 65_536
-_AUTO_HEADERS: Final = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
-AddrInfo = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,26 +51,6 @@ class WebhookRequest:
     headers: Mapping[str, str] = field(default_factory=dict)
     traceparent: str | None = None
     timeout: float | None = None
-
-
-@dataclass(slots=True)
-class _Attempt:
-    """How far one request has come, and what the guard said on its way."""
-
-    host: str
-    stage: Stage = Stage.RESOLVE
-    opened: int = 0
-    refused: list[Refusal] = field(default_factory=list)
-
-    def handshake_begins(self) -> None:
-        self.stage = Stage.TLS
-
-
-class EgressRefusedError(PermissionError):
-    """The guard opened no socket."""
-
-
-_ATTEMPT: ContextVar[_Attempt | None] = ContextVar("attempt", default=None)
 
 
 class Poster:
@@ -115,21 +81,8 @@ class Poster:
         self._read_target = lru_cache(maxsize=4096)(self._checked_target)
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(
-            limit=0,  # how many are in flight is the sender's decision
-            ssl=self._tls,
-            resolver=self._resolver or ThreadResolver(),
-            ttl_dns_cache=DNS_TTL,
-            keepalive_timeout=KEEP_ALIVE,
-            socket_factory=self._guard,
-        )
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-            auto_decompress=False,
-            skip_auto_headers=_AUTO_HEADERS,
-            read_bufsize=MAX_BODY,
+        self._session = guarded_session(
+            self._policy, self._tls, self._connect_timeout, self._resolver or ThreadResolver(), MAX_BODY
         )
         return self
 
@@ -148,38 +101,38 @@ class Poster:
         if isinstance(target, Refusal):
             stage = Stage.CONNECT if target.about in {"address", "port"} else Stage.RENDER
             return _blocked(started_ms, 0, stage, target)
-        attempt = _Attempt(target.host)
+        progress = Progress(target.host)
         begun = time.perf_counter()
 
         def spent() -> int:
             return round((time.perf_counter() - begun) * 1000)
 
         timeout = self._timeout if request.timeout is None else request.timeout
-        of_attempt, of_handshake = _ATTEMPT.set(attempt), HANDSHAKE.set(attempt)
+        of_progress, of_handshake = PROGRESS.set(progress), HANDSHAKE.set(progress)
         try:
             async with self._session.post(
                 target.url,
-                data=_Body(request.body, attempt),
+                data=Body(request.body, progress),
                 headers=self._headers(request, started_ms // 1000),
                 allow_redirects=False,
-                timeout=_limits(timeout, self._connect_timeout),
+                timeout=_limit(timeout),
             ) as response:
                 duration_ms = spent()
                 body = await _read_start(response)
                 return _answered(response, started_ms, duration_ms, body)
         except TimeoutError:  # before OSError, which it is as well
-            if _only_refused(attempt):
-                return _blocked(started_ms, spent(), Stage.CONNECT, attempt.refused[0])
-            connecting = attempt.stage in {Stage.RESOLVE, Stage.CONNECT, Stage.TLS}
+            if progress.only_refused:
+                return _blocked(started_ms, spent(), Stage.CONNECT, progress.refused[0])
+            connecting = progress.stage in {Stage.RESOLVE, Stage.CONNECT, Stage.TLS}
             limit = min(timeout, self._connect_timeout) if connecting else timeout
-            return _failed(started_ms, spent(), attempt.stage, timed_out(attempt.stage, limit))
+            return _failed(started_ms, spent(), progress.stage, timed_out(progress.stage, limit))
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            if _only_refused(attempt):
-                return _blocked(started_ms, spent(), Stage.CONNECT, attempt.refused[0])
-            stage, why = explain(error, attempt.stage, f"{target.host}:{target.port}")
+            if progress.only_refused:
+                return _blocked(started_ms, spent(), Stage.CONNECT, progress.refused[0])
+            stage, why = explain(error, progress.stage, f"{target.host}:{target.port}")
             return _failed(started_ms, spent(), stage, why)
         finally:
-            _ATTEMPT.reset(of_attempt)
+            PROGRESS.reset(of_progress)
             HANDSHAKE.reset(of_handshake)
 
     def _checked_target(self, url: str) -> Target | Refusal:
@@ -202,53 +155,10 @@ class Poster:
             headers["traceparent"] = request.traceparent
         return headers
 
-    def _guard(self, info: AddrInfo) -> socket.socket:
-        """Make the socket for one address of the request's host, or refuse; the connector calls it."""
-        family, kind, proto, _, address = info
-        attempt = _ATTEMPT.get()
-        if attempt is None:
-            # Without a host nothing can be allowed by name, and nothing should connect outside post().
-            raise EgressRefusedError("a connection outside a request")
-        attempt.stage = Stage.CONNECT
-        refusal = self._policy.check_address(address[0], address[1], attempt.host)
-        if refusal is not None:
-            attempt.refused.append(refusal)
-            raise EgressRefusedError(refusal.message)
-        attempt.opened += 1
-        return socket.socket(family, kind, proto)
-
-
-class _Body(Payload):
-    """The request's body; tells the attempt when all of it is on its way."""
-
-    _value: bytes
-
-    def __init__(self, value: bytes, attempt: _Attempt) -> None:
-        super().__init__(value, content_type="application/json")
-        self._size = len(value)
-        self._attempt = attempt
-
-    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        return self._value.decode(encoding, errors)
-
-    async def write(self, writer: AbstractStreamWriter) -> None:
-        self._attempt.stage = Stage.WRITE
-        if len(self._value) <= _CHUNK:
-            await writer.write(self._value)
-        else:
-            # In pieces, so that a receiver that doesn't read stops it, and other requests get their turn.
-            for start in range(0, len(self._value), _CHUNK):
-                await writer.write(self._value[start : start + _CHUNK])
-        self._attempt.stage = Stage.READ
-
-    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
-        del content_length  # always the whole body's
-        await self.write(writer)
-
 
 @lru_cache(maxsize=256)
-def _limits(timeout: float, connect_timeout: float) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=timeout, connect=connect_timeout)
+def _limit(timeout: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=timeout)
 
 
 async def _read_start(response: aiohttp.ClientResponse) -> bytes:
@@ -289,11 +199,6 @@ def _answered(response: aiohttp.ClientResponse, started_ms: int, duration_ms: in
         snippet=shown,
         retry_after=response.headers.get("Retry-After"),
     )
-
-
-def _only_refused(attempt: _Attempt) -> bool:
-    """Whether the guard is the only reason: an address that was allowed and failed may work next time."""
-    return bool(attempt.refused) and not attempt.opened
 
 
 def _blocked(started_ms: int, duration_ms: int, stage: Stage, refusal: Refusal) -> Outcome:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import translate
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
 from processor.egress.ranges import SCOPED, AddressClass, IPAddress, classify, embedded
@@ -54,14 +54,14 @@ class EgressPolicy:
 
     def __init__(
         self,
-        allow_cidrs: Iterable[str] = (),
+        allow_cidrs: Iterable[str | IPv4Network | IPv6Network] = (),
         allow_hosts: Iterable[str] = (),
         allow_ports: Iterable[int] = (),
     ) -> None:
         networks = []
         for cidr in allow_cidrs:
             try:
-                networks.append(ip_network(cidr))
+                networks.append(ip_network(str(cidr)))
             except ValueError as error:
                 raise ValueError(f"{CIDRS}: {error}") from None
         self._networks = [

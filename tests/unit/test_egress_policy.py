@@ -1,6 +1,7 @@
 """What may be called: a table of addresses and spellings, then each setting on its own."""
 
 import socket
+from ipaddress import ip_network
 
 import pytest
 from hypothesis import given
@@ -413,6 +414,13 @@ def test_allow_cidrs_opens_what_it_lists_and_nothing_beside() -> None:
         assert policy.check_address(ip, 80, "h") is None
     for ip in ("10.2.0.1", "127.0.0.2", "fec0::1", "::1"):
         assert policy.check_address(ip, 80, "h") is not None
+
+
+def test_networks_may_be_given_as_such() -> None:
+    policy = EgressPolicy(allow_cidrs=[ip_network("10.1.0.0/16"), ip_network("fd00::/8")])
+    assert policy.check_address("10.1.2.3", 80, "h") is None
+    assert policy.check_address("fd12::1", 80, "h") is None
+    assert policy.check_address("10.2.0.1", 80, "h") is not None
 
 
 def test_mapped_address_is_open_where_its_ipv4_address_is_listed() -> None:
