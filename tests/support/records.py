@@ -146,7 +146,7 @@ def _read_to_ends(consumer: Consumer, open_partitions: set[int], topic: str, tim
         for message in consumer.consume(1000, 0.2):
             error = message.error()
             if error is None:
-                found.append(_stored(message))
+                found.append(stored(message))
             elif error.code() == KafkaError._PARTITION_EOF:
                 open_partitions.discard(_known(message.partition()))
             elif not error.retriable():
@@ -155,7 +155,8 @@ def _read_to_ends(consumer: Consumer, open_partitions: set[int], topic: str, tim
     return found
 
 
-def _stored(message: Message) -> Stored:
+def stored(message: Message) -> Stored:
+    """A consumed message, kept after its consumer is gone."""
     headers = cast("list[tuple[str, bytes | None]]", message.headers() or [])
     return Stored(
         message.topic() or "",
