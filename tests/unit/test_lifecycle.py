@@ -14,7 +14,8 @@ from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 
-# Services that do what the command line says: `name:behaviour`, with a + before those of the background. What happens is told on standard output.
+# Services that do what the command line says: `name:behaviour`, with a + before those of the background. What
+# happens is told on standard output.
 PROGRAM = """
 import sys, threading
 from processor.lifecycle import Refused, run_services
