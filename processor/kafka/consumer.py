@@ -1,8 +1,8 @@
 """A group member that owns its partitions until they are revoked or lost (cooperative-sticky, KIP-429).
 
-One thread owns it. Offsets are never committed by the client on its own and never chosen by it: the listener says
-where each partition starts, and it may add partitions of other topics (co-assignment) that live and die with
-the assigned ones.
+One thread owns it. Offsets are never committed by the client on its own and never chosen by it: the listener
+says where each partition starts, and it may add partitions of other topics (co-assignment) that live and die
+with the assigned ones.
 """
 
 from __future__ import annotations
@@ -14,7 +14,15 @@ from typing import Any, Protocol
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from processor.kafka.errors import BrokerUnavailable, FatalKafkaError, Kind, classify, error_of
+from processor.kafka.errors import (
+    BrokerUnavailable,
+    FatalKafkaError,
+    Kind,
+    MembershipLost,
+    classify,
+    error_of,
+    not_a_member,
+)
 from processor.kafka.records import Commit, Fetched, InRecord, Position
 
 log = logging.getLogger(__name__)
@@ -30,8 +38,12 @@ class RebalanceListener(Protocol):
     An exception raised here comes out of fetch().
     """
 
-    def assigned(self, positions: list[Position]) -> Mapping[Position, int]:
-        """New partitions. Answers the next offset of each one to fetch, co-assigned partitions included."""
+    def assigned(self, positions: list[Position]) -> Mapping[Position, int] | None:
+        """New partitions. Answers the next offset of each one to fetch, co-assigned partitions included.
+
+        None when it can't be told: the member leaves the group with the next fetch() and joins it again, so
+        that the others don't wait for it.
+        """
         ...
 
     def revoked(self, positions: list[Position]) -> Iterable[Position]:
@@ -45,8 +57,8 @@ class RebalanceListener(Protocol):
         """Partitions that another member may own already: nothing of them may be committed."""
         ...
 
-    def out_of_range(self, position: Position) -> int:
-        """The offset to fetch doesn't exist; answers where to go on."""
+    def out_of_range(self, position: Position) -> int | None:
+        """The offset to fetch doesn't exist; answers where to go on, None when a seek() is to follow."""
         ...
 
 
@@ -87,11 +99,14 @@ class GroupConsumer:
         self._owned: set[Position] = set()
         self._floor: dict[Position, int] = {}
         self._last_complaint = 0.0
+        self._topics: list[str] = []
+        self._join_again = False
         self.joined = False
         """True once the group gave this member an assignment, an empty one included."""
 
     def subscribe(self, topics: list[str]) -> None:
         """Join the group; the listener is called from later fetch() calls."""
+        self._topics = topics
         self._consumer.subscribe(
             topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
@@ -101,10 +116,14 @@ class GroupConsumer:
 
         Raises FatalKafkaError when the member can't go on, and whatever a listener raised.
         """
+        self._join_again_if_needed()
         return self._sort(self._consumer.consume(max_records, timeout))
 
     def fetch_soon(self, max_records: int, timeout: float, linger: float) -> Fetched:
-        """Like fetch(), but returns `linger` seconds after the first record instead of waiting for a full batch."""
+        """Like fetch(), but returns `linger` seconds after the first record: it doesn't wait for a full
+        batch.
+        """
+        self._join_again_if_needed()
         first = self._consumer.poll(timeout)
         if first is None:
             return Fetched((), ())
@@ -121,10 +140,17 @@ class GroupConsumer:
             self._consumer.resume(chosen)
 
     def seek(self, position: Position, next_offset: int) -> None:
-        """Go on at `next_offset`. Not to be called from a listener."""
-        if position in self._owned:
-            self._floor[position] = next_offset
+        """Go on at `next_offset`. Not to be called from a listener.
+
+        Raises BrokerUnavailable when the partition can't be moved yet (it has only just been assigned).
+        """
+        if position not in self._owned:
+            return
+        try:
             self._consumer.seek(TopicPartition(position.topic, position.partition, next_offset))
+        except KafkaException as failure:
+            raise BrokerUnavailable(f"no seek in {position}: {error_of(failure).str()}") from None
+        self._floor[position] = next_offset
 
     def committed(
         self, positions: Iterable[Position], timeout: float = 10.0
@@ -155,24 +181,29 @@ class GroupConsumer:
         }
 
     def commit(self, commits: Mapping[Position, Commit]) -> None:
-        """Commit outside a transaction, and wait for the answer. Raises BrokerUnavailable when it was refused."""
+        """Commit outside a transaction, and wait for the answer.
+
+        Raises BrokerUnavailable when it was refused, MembershipLost when no repetition would help.
+        """
         listed = [TopicPartition(p.topic, p.partition, c.next_offset, c.metadata) for p, c in commits.items()]
         if not listed:
             return
         try:
             answers = self._consumer.commit(offsets=listed, asynchronous=False)
         except KafkaException as failure:
-            raise BrokerUnavailable(f"offsets not committed: {error_of(failure).str()}") from None
+            raise _not_committed(error_of(failure)) from None
         for answer in answers:
             if answer.error is not None:
-                raise BrokerUnavailable(f"offsets not committed: {answer.error.str()}")
+                raise _not_committed(answer.error)
 
     def group_metadata(self) -> object:
         """The member's generation as of now, which fences the transaction it is given to."""
         return self._consumer.consumer_group_metadata()
 
     def end_offset(self, position: Position) -> int | None:
-        """The last known end of a partition (what a read_committed reader may see), without asking the broker."""
+        """The last known end of a partition (what a read_committed reader may see), without asking the
+        broker.
+        """
         try:
             _, high = self._consumer.get_watermark_offsets(
                 TopicPartition(position.topic, position.partition), cached=True
@@ -193,6 +224,13 @@ class GroupConsumer:
     def _held(self, positions: Iterable[Position]) -> list[TopicPartition]:
         return [TopicPartition(p.topic, p.partition) for p in positions if p in self._owned]
 
+    def _join_again_if_needed(self) -> None:
+        if self._join_again:
+            self._join_again = False
+            log.warning("leaving the group, to join it again")
+            self._consumer.unsubscribe()
+            self.subscribe(self._topics)
+
     def _sort(self, messages: list[Message]) -> Fetched:
         records: list[InRecord] = []
         ends: list[tuple[Position, int]] = []
@@ -211,11 +249,14 @@ class GroupConsumer:
                     )
                 )
             elif error.code() == KafkaError._AUTO_OFFSET_RESET:
-                position = Position(str(message.topic()), int(message.partition() or 0))
-                self.seek(position, self._listener.out_of_range(position))
+                self._go_on(Position(str(message.topic()), int(message.partition() or 0)))
             else:
                 self._complain(error)
         return Fetched(records, ends)
+
+    def _go_on(self, position: Position) -> None:
+        if position in self._owned and (at := self._listener.out_of_range(position)) is not None:
+            self.seek(position, at)
 
     def _is_stale(self, message: Message) -> bool:
         """Records from before a seek() may still be in the client's queue."""
@@ -234,6 +275,10 @@ class GroupConsumer:
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         positions = [Position(p.topic, p.partition) for p in partitions]
         starts = self._listener.assigned(positions)
+        if starts is None:
+            self._join_again = True
+            consumer.incremental_assign([])
+            return
         self._floor.update(starts)
         self._owned.update(starts)
         consumer.incremental_assign([TopicPartition(p.topic, p.partition, at) for p, at in starts.items()])
@@ -253,3 +298,8 @@ class GroupConsumer:
         for position in dropped:
             self._floor.pop(position, None)
         consumer.incremental_unassign([TopicPartition(p.topic, p.partition) for p in dropped])
+
+
+def _not_committed(error: KafkaError) -> BrokerUnavailable | MembershipLost:
+    kind = MembershipLost if not_a_member(error) else BrokerUnavailable
+    return kind(f"offsets not committed: {error.str()}")

@@ -2,6 +2,7 @@
 
 KafkaFailure
 ├── BrokerUnavailable       no answer in time; trying again later may help
+├── MembershipLost          the group has gone on without this member: it has to join again
 ├── TransactionAborted      certainly nothing of the transaction is or will be visible
 │   └── RecordTooLarge      … and this record of it can never be written
 ├── TransactionUncertain    the answer to the commit was lost: committed() on the group tells
@@ -15,7 +16,7 @@ from enum import Enum
 from confluent_kafka import KafkaError, KafkaException
 
 
-class KafkaFailure(Exception):
+class KafkaFailure(Exception):  # noqa: N818 - most of these are no errors of anybody's
     """Base of everything this package raises on purpose."""
 
 
@@ -23,12 +24,16 @@ class BrokerUnavailable(KafkaFailure):
     """No broker answered in time."""
 
 
+class MembershipLost(KafkaFailure):
+    """The group doesn't know this member (any more), or not in this generation."""
+
+
 class TransactionAborted(KafkaFailure):
     """Nothing of the transaction was or will be committed."""
 
 
 class RecordTooLarge(TransactionAborted):
-    """The record at `index` of the transaction is larger than the topic takes; the transaction was aborted."""
+    """Record `index` of the transaction is larger than the topic takes; the transaction was aborted."""
 
     def __init__(self, index: int, topic: str) -> None:
         super().__init__(f"record {index} is too large for topic {topic}")
@@ -92,6 +97,9 @@ _RETRIABLE = frozenset(
 )
 
 
+_NOT_A_MEMBER = frozenset({KafkaError.ILLEGAL_GENERATION, KafkaError.UNKNOWN_MEMBER_ID})
+
+
 _NO_RIGHTS = frozenset(
     {
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -114,7 +122,7 @@ def error_of(exception: KafkaException) -> KafkaError:
 
 
 def classify(error: KafkaError) -> Kind:
-    """Retriable: the same call may be made again. Abort: the transaction must be. Fatal: the client is done."""
+    """Retriable: the same call may be made again. Abort: the transaction must be. Fatal: the client ends."""
     if error.fatal() or error.code() in _NO_RIGHTS:
         return Kind.FATAL
     if error.txn_requires_abort():
@@ -122,3 +130,8 @@ def classify(error: KafkaError) -> Kind:
     if error.retriable() or error.code() in _RETRIABLE:
         return Kind.RETRIABLE
     return Kind.ABORT
+
+
+def not_a_member(error: KafkaError) -> bool:
+    """Whether the group refused a member that it has given up."""
+    return error.code() in _NOT_A_MEMBER

@@ -5,21 +5,34 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from processor.kafka.consumer import GroupConsumer
-from processor.kafka.errors import BrokerUnavailable, RecordTooLarge, TransactionAborted, error_of
+from processor.kafka.errors import (
+    BrokerUnavailable,
+    FatalKafkaError,
+    Kind,
+    MembershipLost,
+    RecordTooLarge,
+    TransactionAborted,
+    classify,
+    error_of,
+)
 from processor.kafka.records import Commit, OutRecord, Position
 
 log = logging.getLogger(__name__)
 
 DELIVERY_TIMEOUT = 30.0
+"""Seconds after which a record that no broker has acknowledged is given up."""
 
 
 class AcknowledgedProducer:
-    """Has write() like TransactionalProducer, without its all-or-nothing: after a failure some records may be visible."""
+    """Has write() like TransactionalProducer, without all-or-nothing: after a failure some records may stay.
+
+    One thread owns it.
+    """
 
     def __init__(self, config: Mapping[str, Any], consumer: GroupConsumer) -> None:
         self._producer = Producer(
@@ -38,23 +51,21 @@ class AcknowledgedProducer:
         )
         self._consumer = consumer
         self.blocked_since: float | None = None
-        self.claims = 1
 
     def prepare(self, timeout: float) -> None:
         """Nothing to claim."""
 
     def write(
-        self,
-        records: Sequence[OutRecord],
-        offsets: Mapping[Position, Commit],
-        group: object | None,
-        *,
-        claim_timeout: float = 10.0,
+        self, records: Sequence[OutRecord], offsets: Mapping[Position, Commit], _group: object | None
     ) -> None:
-        """Write `records`, wait for their acknowledgement, then commit `offsets`. Raises TransactionAborted."""
+        """Write `records`, wait until all are acknowledged, then commit `offsets`.
+
+        Raises TransactionAborted (RecordTooLarge among them): the offsets are not committed. Raises
+        FatalKafkaError when the client can't go on.
+        """
         failures: list[KafkaError] = []
 
-        def acknowledged(error: KafkaError | None, message: Message) -> None:
+        def acknowledged(error: KafkaError | None, _: Message) -> None:
             if error is not None:
                 failures.append(error)
 
@@ -62,20 +73,15 @@ class AcknowledgedProducer:
         try:
             for index, record in enumerate(records):
                 self._produce(index, record, acknowledged)
-            left = self._producer.flush(DELIVERY_TIMEOUT)
-            if left or failures:
-                reason = failures[0].str() if failures else f"{left} records without an answer"
-                raise TransactionAborted(reason)
-            try:
-                self._consumer.commit(offsets)
-            except BrokerUnavailable as failure:
-                raise TransactionAborted(str(failure)) from None
+            while self._producer.flush(1.0):  # ends: delivery.timeout.ms gives records up
+                self.blocked_since = time.monotonic()
+            if failures:
+                raise _failure(failures[0])
+            self._consumer.commit(offsets)
+        except (BrokerUnavailable, MembershipLost) as failure:
+            raise TransactionAborted(str(failure)) from None
         finally:
             self.blocked_since = None
-
-    def discard(self) -> None:
-        """Forget what has not been sent."""
-        self._producer.purge()
 
     def _produce(self, index: int, record: OutRecord, acknowledged: Any) -> None:
         while True:
@@ -85,13 +91,20 @@ class AcknowledgedProducer:
                     value=record.value,
                     key=record.key,
                     partition=record.partition,
-                    headers=record.headers,
+                    headers=cast("list[tuple[str, str | bytes | None]]", record.headers),
                     on_delivery=acknowledged,
                 )
                 return
             except BufferError:
                 self._producer.poll(0.05)
             except KafkaException as failure:
-                if error_of(failure).code() == KafkaError.MSG_SIZE_TOO_LARGE:
+                error = error_of(failure)
+                if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
                     raise RecordTooLarge(index, record.topic) from None
-                raise TransactionAborted(error_of(failure).str()) from None
+                raise _failure(error) from None
+
+
+def _failure(error: KafkaError) -> TransactionAborted | FatalKafkaError:
+    if classify(error) is Kind.FATAL:
+        return FatalKafkaError(f"records can't be written: {error.str()}")
+    return TransactionAborted(error.str())

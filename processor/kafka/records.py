@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
-Headers = list[tuple[str, bytes]]
+Headers = Sequence[tuple[str, bytes | None]]
+"""Names and values, in order; a name may come more than once."""
 
 
 class Position(NamedTuple):
@@ -43,11 +44,36 @@ class InRecord(Protocol):
     def offset(self) -> int | None: ...
     def key(self) -> bytes | None: ...
     def value(self) -> bytes | None: ...
-    def headers(self) -> list[tuple[str, bytes]] | None: ...
+
+    def headers(self) -> dict[str, str | bytes | None] | list[tuple[str, str | bytes | None]] | None:
+        """Not to be called on records of others: headers_of() stands what they may hold."""
+        ...
 
     def timestamp(self) -> tuple[int, int]:
         """(type, milliseconds since the epoch); type 2 is the broker's append time."""
         ...
+
+
+def position_of(record: InRecord) -> Position:
+    """The partition a record was read from."""
+    return Position(record.topic() or "", record.partition() or 0)
+
+
+def place_of(record: InRecord) -> str:
+    """`topic[partition]@offset`, for logs."""
+    return f"{position_of(record)}@{record.offset()}"
+
+
+def headers_of(record: InRecord) -> Headers:
+    """The record's headers; none when a name of them isn't UTF-8.
+
+    The client raises SystemError then, and gives none of them. (A client that counts characters wrongly
+    writes such names; the broker doesn't look at them.)
+    """
+    try:
+        return cast("list[tuple[str, bytes | None]]", record.headers() or [])
+    except (SystemError, UnicodeDecodeError):
+        return ()
 
 
 class Fetched(NamedTuple):

@@ -1,9 +1,9 @@
 """Where a group starts to read each partition it is assigned.
 
-A topic of which the group has no commit starts where the settings say, all its partitions committed at once by the owner of
-its lowest partition, so that members never mix two ideas of "now". A partition without a commit in a topic that
-has some was added later and starts at its earliest offset. The commit's metadata begins with the topic's id:
-a topic that was deleted and made again is noticed and read from its start.
+A topic of which the group has no commit starts where the settings say, all its partitions committed at once
+by the owner of its lowest partition, so that members never mix two ideas of "now". A partition without a
+commit in a topic that has some was added later and starts at its earliest offset. The commit's metadata
+begins with the topic's id: a topic that was deleted and made again is noticed and read from its start.
 """
 
 from __future__ import annotations
@@ -17,12 +17,17 @@ from typing import Literal
 
 from processor.kafka.cluster import Cluster, TopicInfo
 from processor.kafka.consumer import GroupConsumer
-from processor.kafka.errors import BrokerUnavailable, FatalKafkaError
+from processor.kafka.errors import BrokerUnavailable, FatalKafkaError, MembershipLost
 from processor.kafka.records import Commit, Position
 
 log = logging.getLogger(__name__)
 
 StartFrom = Literal["latest", "earliest"] | datetime
+
+PATIENCE = 10.0
+"""Seconds a rebalance callback may try before the member gives its place up: the group's next rebalance waits
+for the callback to end, and that rebalance may be what is needed (somebody else takes the lowest partition).
+"""
 
 _FORMAT = "1"
 
@@ -52,10 +57,11 @@ class Start:
 
 def decide(
     topic: TopicInfo, commits: Mapping[int, Commit | None], low: Mapping[int, int]
-) -> dict[int, Start] | None:
-    """The start of each partition in `commits` (all of the topic's); None when the group has none at all."""
-    if all(commit is None for commit in commits.values()):
-        return None
+) -> dict[int, Start]:
+    """The start of each partition in `commits`, where one without a commit is read from its start.
+
+    `low`: the earliest offset of each of them.
+    """
     starts: dict[int, Start] = {}
     for partition, commit in commits.items():
         if commit is None:
@@ -73,65 +79,88 @@ class StartingOffsets:
     """Looks up, decides and commits the starts of assigned partitions; called from a rebalance listener."""
 
     def __init__(
-        self,
-        consumer: Callable[[], GroupConsumer],
-        cluster: Cluster,
-        start_from: StartFrom,
-        patience: float = 10.0,
+        self, consumer: Callable[[], GroupConsumer], cluster: Cluster, start_from: StartFrom
     ) -> None:
         self._consumer = consumer
         self._cluster = cluster
         self._start_from = start_from
-        self._patience = patience
+
+    def patiently(
+        self, positions: Sequence[Position], waiting: Callable[[str], None], stopped: Callable[[], bool]
+    ) -> dict[Position, Start] | None:
+        """Starts of `positions`, which have just been assigned; tried again while no broker answers.
+
+        None when it took too long, when the group has gone on without this member meanwhile, or when
+        `stopped` says so. `waiting` is told the reason of each try that failed. Raises FatalKafkaError when a
+        topic is gone.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return self.of(positions)
+            except MembershipLost as failure:
+                waiting(str(failure))
+                return None
+            except BrokerUnavailable as failure:
+                waiting(str(failure))
+                if stopped() or time.monotonic() > deadline:
+                    return None
 
     def of(self, positions: Sequence[Position]) -> dict[Position, Start]:
-        """Starts of `positions`, which have just been assigned to this member.
+        """Starts of `positions`, which this member owns.
 
-        Everything is committed again on the way, which keeps the broker from forgetting offsets of quiet partitions.
-        Raises BrokerUnavailable, or FatalKafkaError when a topic is gone.
+        Everything is committed again on the way, which keeps the broker from forgetting offsets of quiet
+        partitions. Raises BrokerUnavailable, MembershipLost, or FatalKafkaError when a topic is gone.
         """
         starts: dict[Position, Start] = {}
         for name in sorted({p.topic for p in positions}):
             topic = self._cluster.topic(name)
             if topic is None:
                 raise FatalKafkaError(f"topic {name} does not exist")
-            chosen = self._of_topic(topic, Position(name, 0) in positions)
-            for position in positions:
-                if position.topic == name and position.partition in chosen:
-                    starts[position] = chosen[position.partition]
-                    self._tell(position, chosen[position.partition])
-            self._keep({p: s for p, s in starts.items() if p.topic == name}, topic)
+            found = self._of_topic(topic, [p for p in positions if p.topic == name])
+            for position, start in found.items():
+                self._tell(position, start)
+            self._keep(found, topic)
+            starts |= found
         return starts
 
-    def _of_topic(self, topic: TopicInfo, owns_first: bool) -> dict[int, Start]:
-        everything = [Position(topic.name, n) for n in range(topic.partitions)]
-        deadline = time.monotonic() + self._patience
+    def _of_topic(self, topic: TopicInfo, mine: list[Position]) -> dict[Position, Start]:
+        deadline = time.monotonic() + PATIENCE / 2
         while True:
-            commits = self._consumer().committed(everything)
-            low = self._cluster.low_offsets(everything)
-            starts = decide(
-                topic, {p.partition: c for p, c in commits.items()}, {p.partition: o for p, o in low.items()}
-            )
-            if starts is not None:
-                return starts
-            if owns_first or self._start_from == "earliest":  # every member's idea of the earliest is the same
-                return self._begin(topic, everything, low)
+            commits = self._consumer().committed(mine)
+            # Every member's idea of the earliest is the same, so there is nothing to agree on.
+            if self._start_from == "earliest" or self._has_begun(topic, commits):
+                low = self._cluster.low_offsets(mine)
+                starts = decide(
+                    topic,
+                    {p.partition: c for p, c in commits.items()},
+                    {p.partition: o for p, o in low.items()},
+                )
+                return {p: starts[p.partition] for p in mine if p.partition in starts}
+            if Position(topic.name, 0) in mine:
+                offsets = self._begin(topic)
+                return {p: Start(topic.id, offsets[p], "", "group is new") for p in mine}
             if time.monotonic() > deadline:
                 raise BrokerUnavailable(f"no member has committed the first offsets of {topic.name} yet")
             time.sleep(0.05)
 
-    def _begin(
-        self, topic: TopicInfo, everything: list[Position], low: Mapping[Position, int]
-    ) -> dict[int, Start]:
-        if self._start_from == "earliest":
-            # Nothing to agree on, so nobody commits for partitions that others may be working on already.
-            return {p.partition: Start(topic.id, o, "", "group is new") for p, o in low.items()}
-        if self._start_from == "latest":
-            offsets = self._cluster.end_offsets(everything)
-        else:
+    def _has_begun(self, topic: TopicInfo, mine: Mapping[Position, Commit | None]) -> bool:
+        """Whether the group has a commit of any partition of the topic."""
+        if any(commit is not None for commit in mine.values()):
+            return True
+        everything = (Position(topic.name, n) for n in range(topic.partitions))
+        # One at a time: the answer waits for the transactions that are open on the offsets asked for, and all
+        # those of a busy group are never closed at once.
+        return any(self._consumer().committed([p])[p] is not None for p in everything if p not in mine)
+
+    def _begin(self, topic: TopicInfo) -> dict[Position, int]:
+        everything = [Position(topic.name, n) for n in range(topic.partitions)]
+        if isinstance(self._start_from, datetime):
             offsets = self._cluster.offsets_for_time(everything, int(self._start_from.timestamp() * 1000))
+        else:
+            offsets = self._cluster.end_offsets(everything)
         self._consumer().commit({p: Commit(o, metadata_for(topic.id)) for p, o in offsets.items()})
-        return {p.partition: Start(topic.id, o, "", "group is new") for p, o in offsets.items()}
+        return offsets
 
     def _keep(self, starts: Mapping[Position, Start], topic: TopicInfo) -> None:
         try:

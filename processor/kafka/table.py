@@ -1,9 +1,9 @@
 """A compacted topic held as a table in memory, never silently wrong.
 
-The reader applies every record of the topic's only partition to a sink, in order, and knows the offset up to which it
-has applied them. It starts over from empty, while everybody who asks waits, when what it reads is no longer what
-it began to read: another topic under the same name, an end before its own position, an offset that is gone,
-or no sight of the end for so long that deletions may have been compacted away unseen.
+The reader applies every record of the topic's only partition to a sink, in order, and knows the offset up to
+which it has applied them. It starts over from empty, while everybody who asks waits, when what it reads is no
+longer what it began to read: another topic under the same name, an end before its own position, an offset
+that is gone, or no sight of the end for so long that deletions may have been compacted away unseen.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class TableSink(Protocol):
 class TableReader:
     """The thread that reads `topic` (one partition) into `sink`.
 
-    `retention` is the topic's delete.retention.ms in seconds: a reader that has not seen the end for a quarter of
-    it starts over.
+    `retention` is the topic's delete.retention.ms in seconds: a reader that has not seen the end for a
+    quarter of it starts over.
     """
 
     def __init__(
@@ -96,7 +96,9 @@ class TableReader:
             self._thread.join(timeout)
 
     def state(self) -> tuple[str | None, int, str | None]:
-        """(topic id, next offset, None when the table is whole, else why it isn't), consistent with one another."""
+        """(topic id, next offset, None when the table is whole, else why it isn't), consistent with one
+        another.
+        """
         with self._changed:
             return self._topic_id, self._next_offset, None if self._ready else self._reason
 
@@ -105,7 +107,7 @@ class TableReader:
         self._suspect.set()
 
     def wait_applied(self, next_offset: int, timeout: float) -> bool:
-        """Wait until everything before `next_offset` is applied; False when `timeout` seconds passed first."""
+        """Wait until all before `next_offset` is applied; False when `timeout` seconds passed first."""
         with self._changed:
             return self._changed.wait_for(
                 lambda: (self._ready and self._next_offset >= next_offset) or self._stop.is_set(), timeout
@@ -123,7 +125,7 @@ class TableReader:
                 self._not_ready(str(failure))
                 self._tell(logging.WARNING, "table can't be read now", failure)
                 self._stop.wait(0.5)
-            except Exception as failure:
+            except Exception as failure:  # noqa: BLE001 - reported by whoever owns the reader
                 self.failed = failure
                 self._not_ready(str(failure))
                 return
@@ -198,7 +200,7 @@ class TableReader:
                 self._changed.notify_all()
 
     def _verify(self, consumer: Consumer, topic_id: str) -> bool:
-        """Compare with the broker; True when the table has everything there is. Quiet while no broker answers."""
+        """Compare with the broker; True when the table has everything. Quiet while no broker answers."""
         try:
             info = self._cluster.topic(self._topic)
             if info is None or info.id != topic_id:
@@ -218,7 +220,8 @@ class TableReader:
 class EndOffset:
     """Asks for the end of a table's topic, on a connection of its own that no long poll keeps busy.
 
-    read_uncommitted, because an acknowledged plain write may stand behind an open transaction. One thread owns it.
+    read_uncommitted, because an acknowledged plain write may stand behind an open transaction. One thread
+    owns it.
     """
 
     def __init__(self, config: Mapping[str, Any], topic: str) -> None:
@@ -247,5 +250,5 @@ class EndOffset:
         self._consumer.close()
 
 
-class _StartOver(Exception):
+class _StartOver(Exception):  # noqa: N818 - says what happened  # noqa: N818 - says what happened
     """What was read so far is no longer to be trusted."""

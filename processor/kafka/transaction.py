@@ -1,4 +1,5 @@
-"""The transactional producer: records and offsets that become visible together or not at all (KIP-98, KIP-447).
+"""The transactional producer: records and offsets that become visible together or not at all (KIP-98,
+KIP-447).
 
 One thread owns it. The producer behind it is kept until it is fenced or fails for good, because claiming a
 transactional id costs half a second and a transaction on a kept one 10 to 20 ms. Why each step is as it is:
@@ -10,7 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
@@ -37,8 +38,9 @@ _CALL = 1.0
 class TransactionalProducer:
     """Writes transactions, one at a time.
 
-    `config` is librdkafka's, without the properties set here. `blocked_since` (monotonic seconds, None between
-    calls) is what a watchdog reads: `send_offsets_to_transaction` can hang past its time-out (librdkafka #5456).
+    `config` is librdkafka's, without the properties set here. `blocked_since` (monotonic seconds, None
+    between calls) is what a watchdog reads: the start of the present call into the client, each of which has
+    a time-out of a second. `send_offsets_to_transaction` can hang past it (librdkafka #5456).
     """
 
     def __init__(self, config: Mapping[str, Any], transactional_id: str) -> None:
@@ -61,7 +63,9 @@ class TransactionalProducer:
         """How many times the transactional id was claimed; more than one means a producer was replaced."""
 
     def prepare(self, timeout: float) -> None:
-        """Claim the transactional id ahead of the first write; raises TransactionAborted when no broker answers."""
+        """Claim the transactional id ahead of the first write; raises TransactionAborted when no broker
+        answers.
+        """
         self._guarded(lambda: self._ready(time.monotonic() + timeout))
 
     def write(
@@ -72,7 +76,8 @@ class TransactionalProducer:
         *,
         claim_timeout: float = 10.0,
     ) -> None:
-        """Write `records` and commit `offsets` for `group` (GroupConsumer.group_metadata()) in one transaction.
+        """Write `records` and commit `offsets` for `group` (GroupConsumer.group_metadata()) in one
+        transaction.
 
         Returns when the broker has acknowledged the commit. Raises TransactionAborted (RecordTooLarge among
         them), TransactionUncertain or FatalKafkaError; in no case is a transaction left open by this process.
@@ -92,6 +97,25 @@ class TransactionalProducer:
         finally:
             self.blocked_since = None
 
+    def _repeat(self, call: Callable[[], object], deadline: float) -> None:
+        """Make `call` until it succeeds; repeats what is retriable until `deadline`, then raises
+        TimeoutError.
+        """
+        pause = 0.01
+        while True:
+            self.blocked_since = time.monotonic()
+            try:
+                call()
+                return
+            except KafkaException as failure:
+                error = error_of(failure)
+                if classify(error) is not Kind.RETRIABLE:
+                    raise
+                if time.monotonic() + pause > deadline:
+                    raise TimeoutError(error.str()) from None
+            time.sleep(pause)
+            pause = min(pause * 2, 0.25)
+
     def _write(
         self,
         records: Sequence[OutRecord],
@@ -109,14 +133,14 @@ class TransactionalProducer:
                     TopicPartition(p.topic, p.partition, c.next_offset, c.metadata)
                     for p, c in offsets.items()
                 ]
-                _repeat(lambda: producer.send_offsets_to_transaction(listed, group, _CALL), deadline)
+                self._repeat(lambda: producer.send_offsets_to_transaction(listed, group, _CALL), deadline)
         except _TooLarge as too_large:
             self._abort(producer)
             raise RecordTooLarge(too_large.index, records[too_large.index].topic) from None
         except (KafkaException, TimeoutError) as failure:
             self._give_up(producer, failure)
         try:
-            _repeat(lambda: producer.commit_transaction(_CALL), deadline)
+            self._repeat(lambda: producer.commit_transaction(_CALL), deadline)
         except KafkaException as failure:
             self._give_up(producer, failure, commit_sent=True)
         except TimeoutError as failure:
@@ -129,7 +153,7 @@ class TransactionalProducer:
             return self._producer
         try:
             producer = Producer(dict(self._config), logger=log)
-            _repeat(lambda: producer.init_transactions(_CALL), deadline)
+            self._repeat(lambda: producer.init_transactions(_CALL), deadline)
         except TimeoutError as failure:
             raise TransactionAborted(f"the transactional id could not be claimed: {failure}") from None
         except KafkaException as failure:
@@ -151,7 +175,7 @@ class TransactionalProducer:
                         value=record.value,
                         key=record.key,
                         partition=record.partition,
-                        headers=record.headers,
+                        headers=cast("list[tuple[str, str | bytes | None]]", record.headers),
                     )
                     break
                 except BufferError:
@@ -177,36 +201,23 @@ class TransactionalProducer:
                 raise TransactionAborted(reason)
         else:
             reason = str(failure)
-        self._abort(producer)
+        if not self._abort(producer) and commit_sent:
+            raise TransactionUncertain(reason)
         raise TransactionAborted(reason)
 
-    def _abort(self, producer: Producer) -> None:
+    def _abort(self, producer: Producer) -> bool:
+        """True when the coordinator has answered; else the producer is dropped."""
         try:
-            _repeat(lambda: producer.abort_transaction(_CALL), time.monotonic() + TRANSACTION_TIMEOUT)
+            self._repeat(lambda: producer.abort_transaction(_CALL), time.monotonic() + TRANSACTION_TIMEOUT)
+            return True
         except (KafkaException, TimeoutError) as failure:
             # Claiming the id again makes the coordinator abort what is left, and its own time-out does too.
             log.warning("abort failed, the producer is replaced", extra={"fields": {"error": str(failure)}})
             self.discard()
+            return False
 
 
-class _TooLarge(Exception):
+class _TooLarge(Exception):  # noqa: N818 - says what happened
     def __init__(self, index: int) -> None:
         super().__init__(index)
         self.index = index
-
-
-def _repeat(call: Callable[[], object], deadline: float) -> None:
-    """Make `call` until it succeeds; repeats what is retriable until `deadline`, then raises TimeoutError."""
-    pause = 0.01
-    while True:
-        try:
-            call()
-            return
-        except KafkaException as failure:
-            error = error_of(failure)
-            if classify(error) is not Kind.RETRIABLE:
-                raise
-            if time.monotonic() + pause > deadline:
-                raise TimeoutError(error.str()) from None
-        time.sleep(pause)
-        pause = min(pause * 2, 0.25)

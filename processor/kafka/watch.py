@@ -30,8 +30,9 @@ class Sign(Protocol):
 class Watchdog:
     """Ends the process when a transaction hangs though a broker answers.
 
-    `send_offsets_to_transaction` can block for ever past its time-out (librdkafka #5456, #5511), and no other thread can
-    free it. The partitions go to another member after the session time-out; the broker aborts what was open.
+    `send_offsets_to_transaction` can block for ever past its time-out (librdkafka #5456, #5511), and no other
+    thread can free it. The partitions go to another member after the session time-out; the broker aborts what
+    was open.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class Watchdog:
                 sign.rest()
         elif self._blocked_since() == since:
             log.critical(
-                "a transaction hangs though the broker answers (librdkafka #5456): the process ends, to be started again",
+                "a transaction hangs though the broker answers (librdkafka #5456): ending the process",
                 extra={"fields": {"seconds": round(now - since, 1)}},
             )
             self._end()

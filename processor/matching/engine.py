@@ -1,7 +1,7 @@
 """Which rules an event fires.
 
-Rule by rule, each filter in the order of its cost. A rule set is built from a snapshot of the rule table and never
-changes; building the next one reuses what was compiled for rules that stayed as they were.
+Rule by rule, each filter in the order of its cost. A rule set is built from a snapshot of the rule table and
+never changes; building the next one reuses what was compiled for rules that stayed as they were.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ class RuleSet:
     def __init__(
         self, rules: Mapping[int, TriggerRule], epoch: int = 0, previous: RuleSet | None = None
     ) -> None:
-        """`rules`: the valid ones, by id. `epoch`: matcher.replay_epoch. `previous`: whose compiled rules to reuse."""
+        """`rules`: the valid ones, by id. `epoch`: matcher.replay_epoch. `previous`: whose compiled rules to
+        reuse.
+        """
         kept = previous._compiled if previous is not None else {}
         self._compiled: dict[int, CompiledRule] = {}
         for rule_id, rule in rules.items():

@@ -1,7 +1,9 @@
-"""A rule is in force when its write is acknowledged: events wait until the rule table has caught up with them.
+"""A rule is in force when its write is acknowledged: events wait until the rule table has caught up with
+them.
 
-A batch's events were appended before its fetch returned, so a rule acknowledged before any of them was appended lies
-below the end of the rule topic as it is asked for now. The same holds the other way round for deletions.
+A batch's events were appended before its fetch returned, so a rule acknowledged before any of them was
+appended lies below the end of the rule topic as it is asked for now. The same holds the other way round for
+deletions.
 """
 
 from __future__ import annotations
@@ -40,7 +42,9 @@ class Freshness:
         mode: Literal["strict", "eventual"],
         max_wait: float | None,
     ) -> None:
-        """`ask_end(timeout)`: the end of the rule topic now. `max_wait`: seconds after which strict goes on all the same."""
+        """`ask_end(timeout)`: the end of the rule topic now. `max_wait`: seconds after which strict goes on
+        all the same.
+        """
         self._table = table
         self._ask_end = ask_end
         self._mode = mode
@@ -50,7 +54,8 @@ class Freshness:
         """Why the matcher waits, once that takes long; read by its readiness check."""
 
     def wait(self, between: Callable[[], bool]) -> bool:
-        """Return True once events fetched before this call may be judged, False as soon as `between` says stop.
+        """Return True once events fetched before this call may be judged, False as soon as `between` says
+        stop.
 
         `between` is called every PATIENCE seconds of a long wait, to serve the group.
         """
@@ -58,7 +63,9 @@ class Freshness:
         while not self._try(began):
             if self.blocked is None and time.monotonic() - began > LOUD_AFTER:
                 self.blocked = f"events wait for the rule table: {self._waiting_for}"
-                log.warning("events wait for the rule table", extra={"fields": {"waiting_for": self._waiting_for}})
+                log.warning(
+                    "events wait for the rule table", extra={"fields": {"waiting_for": self._waiting_for}}
+                )
             if not between():
                 return False
         if self.blocked is not None:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from processor.events import EventDecoder, Unreadable
 from processor.jobs import EventJobs, checked_traceparent
-from processor.kafka.records import InRecord, OutRecord, Position
+from processor.kafka.records import InRecord, OutRecord, Position, headers_of
 from processor.matching.batch import Outcome
 from processor.matching.engine import RuleSet
+
+REASON: Final = "tocsin-reason"
+EVENT_TOPIC: Final = "tocsin-event-topic"
+EVENT_PARTITION: Final = "tocsin-event-partition"
+EVENT_OFFSET: Final = "tocsin-event-offset"
+
+_OURS = frozenset({REASON, EVENT_TOPIC, EVENT_PARTITION, EVENT_OFFSET})
+
+TOO_LARGE: Final = "too_large"
 
 
 class Version(NamedTuple):
@@ -44,7 +53,8 @@ class Judge:
         """`topic_id`: of the event's topic; `now_ms`: the time of the match, ms since 1970."""
         event = self._decoder.decode(record.value())
         if isinstance(event, Unreadable):
-            return Judgement([self.dead_letter(record, position, event.reason)], "dead", reason=event.reason)
+            letter = self._letter(record, position, event.reason, record.value())
+            return Judgement([letter], "dead", reason=event.reason)
         fired = version.rules.match(event)
         if not fired:
             return Judgement([], "unmatched", event.repaired, event.wrong_types)
@@ -66,26 +76,35 @@ class Judge:
             event.wrong_types,
         )
 
-    def dead_letter(
-        self, record: InRecord, position: Position, reason: str, *, keep_value: bool = True
-    ) -> OutRecord:
-        """The event, untouched, with the reason and its origin; without its value if that is what doesn't fit."""
+    def too_large(self, record: InRecord, position: Position, refused: OutRecord) -> OutRecord:
+        """The dead letter of an event of which `refused` can't be written: without its value.
+
+        If that was what is refused, without the event's key and headers too, and that fits anywhere.
+        """
+        letter = self._letter(record, position, TOO_LARGE, None)
+        if refused == letter:
+            return OutRecord(self._dead_topic, None, None, _origin(record, position, TOO_LARGE))
+        return letter
+
+    def _letter(self, record: InRecord, position: Position, reason: str, value: bytes | None) -> OutRecord:
+        """The event, untouched, with the reason and its origin."""
+        headers = [header for header in headers_of(record) if header[0] not in _OURS]
         return OutRecord(
-            self._dead_topic,
-            record.key(),
-            record.value() if keep_value else None,
-            [
-                ("tocsin-reason", reason.encode()),
-                ("tocsin-event-topic", position.topic.encode()),
-                ("tocsin-event-partition", b"%d" % position.partition),
-                ("tocsin-event-offset", b"%d" % (record.offset() or 0)),
-                *(record.headers() or []),
-            ],
+            self._dead_topic, record.key(), value, [*headers, *_origin(record, position, reason)]
         )
 
 
+def _origin(record: InRecord, position: Position, reason: str) -> list[tuple[str, bytes]]:
+    return [
+        (REASON, reason.encode()),
+        (EVENT_TOPIC, position.topic.encode()),
+        (EVENT_PARTITION, b"%d" % position.partition),
+        (EVENT_OFFSET, b"%d" % (record.offset() or 0)),
+    ]
+
+
 def _traceparent(record: InRecord) -> str | None:
-    for name, value in record.headers() or ():
+    for name, value in headers_of(record):
         if name == "traceparent":
             return checked_traceparent(value)
     return None

@@ -1,40 +1,35 @@
 """The matcher's loop: fetch, wait until the rules are fresh, judge, commit.
 
-One thread owns the consumer and the producer. Events are judged before a transaction begins, so none stays open for long;
-a transaction carries jobs, dead letters and offsets, and is fenced by the group's generation (KIP-447). Whatever
-way a transaction ends other than in a commit, everything in memory is thrown away and the loop goes back to what the group has
-committed.
+One thread owns the consumer and the producer. Events are judged before a transaction begins, so none stays
+open for long; a transaction carries jobs, dead letters and offsets, and is fenced by the group's generation
+(KIP-447).
+
+Whatever way a transaction ends other than in a commit, what is in memory is thrown away and its partitions
+are *behind*: nothing more of them is judged until they are fetched again from what the group has committed.
 """
 
 from __future__ import annotations
 
 import logging
+import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from processor.kafka.cluster import Cluster
 from processor.kafka.consumer import GroupConsumer
-from processor.kafka.errors import (
-    BrokerUnavailable,
-    RecordTooLarge,
-    TransactionAborted,
-    TransactionUncertain,
-)
-from processor.kafka.plain import AcknowledgedProducer
-from processor.kafka.records import Commit, Fetched, InRecord, Position
-from processor.kafka.starting import StartingOffsets, metadata_for
-from processor.kafka.transaction import TransactionalProducer
+from processor.kafka.errors import BrokerUnavailable, MembershipLost, TransactionAborted
+from processor.kafka.records import Fetched, InRecord, Position, place_of, position_of
+from processor.kafka.starting import Start, StartingOffsets
 from processor.kafka.watch import TopicWatch
 from processor.matching.batch import Batch
-from processor.matching.engine import RuleSet
+from processor.matching.current import CurrentRules
 from processor.matching.freshness import Freshness
 from processor.matching.judge import Judge, Version
+from processor.matching.writer import BatchWriter, Producer
 from processor.observability.health import RoleChecks
 from processor.observability.metrics import Metrics
-from processor.rules.table import RuleSnapshot
 
 log = logging.getLogger(__name__)
 
@@ -44,16 +39,14 @@ LINGER = 0.002
 """Records per fetch; seconds to wait for a first one and, after it, for company."""
 
 RECOMMIT_EVERY = 86_400.0
-"""Seconds after which offsets are committed again though nothing moved: brokers forget them after seven days."""
+"""Seconds after which offsets are committed again though nothing moved: brokers forget them after seven days.
+"""
 
-LAG_EVERY = 5.0
+LOOK_EVERY = 5.0
+"""Seconds between looks at the lag and at whether topics were made again."""
 
-
-class Rules(Protocol):
-    """What the loop needs of the live rule table."""
-
-    def snapshot(self) -> RuleSnapshot: ...
-    def state(self) -> tuple[str | None, int, str | None]: ...
+LONGEST_PAUSE = 1.0
+"""Seconds, at most, between transactions that fail one after the other."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +54,12 @@ class Parts:
     """What the loop works with; the composition root makes them."""
 
     event_topics: list[str]
-    replay_epoch: int
     consumer: Callable[[MatcherLoop], GroupConsumer]
-    producer: Callable[[GroupConsumer], TransactionalProducer | AcknowledgedProducer]
+    producer: Callable[[GroupConsumer], Producer]
     starting: Callable[[Callable[[], GroupConsumer]], StartingOffsets]
     cluster: Cluster
     watch: TopicWatch
-    rules: Rules
+    rules: CurrentRules
     freshness: Freshness
     judge: Judge
     metrics: Metrics
@@ -75,22 +67,24 @@ class Parts:
 
 
 class MatcherLoop:
-    """The loop and, as the group's listener, the owner of what is in hand. Everything runs on the thread of run()."""
+    """The loop and, as the group's listener, the owner of what is in hand. It runs on run()'s thread."""
 
     def __init__(self, parts: Parts, stop: threading.Event) -> None:
         self._parts = parts
         self._stop = stop
         self._batch = Batch()
-        self._in_hand: list[InRecord] = []
-        self._topic_ids: dict[str, str] = {}
+        self._records: list[InRecord] = []
+        self._ends: list[tuple[Position, int]] = []
         self._next: dict[Position, int] = {}
-        self._rewind_needed = False
-        self._ruleset: tuple[RuleSnapshot, RuleSet] | None = None
+        self._behind: set[Position] = set()
+        self._topic_ids: dict[str, str] = {}
+        self._failures = 0
         self._recommit_at = time.monotonic() + RECOMMIT_EVERY
-        self._lag_at = 0.0
+        self._look_at = 0.0
         self._consumer = parts.consumer(self)
-        self.producer = parts.producer(self._consumer)
         self._starting = parts.starting(lambda: self._consumer)
+        self.producer = parts.producer(self._consumer)
+        self._writer = BatchWriter(self.producer, parts.judge, parts.metrics, parts.checks.transaction)
 
     def run(self) -> None:
         """Work until stopped, then write what is judged and leave the group."""
@@ -116,27 +110,25 @@ class MatcherLoop:
             except TransactionAborted as failure:
                 self._parts.checks.broker.failed(str(failure))
                 log.warning("waiting for the broker", extra={"fields": {"error": str(failure)}})
+                self._stop.wait(0.5)
                 continue
             self._parts.checks.broker.met()
             return
 
     def _turn(self) -> None:
-        now = time.monotonic()
         self._show_alive()
-        if self._rewind_needed and not self._rewind():
-            return
+        if self._behind:
+            self._go_back()
         due = self._batch.due_at()
-        fetched = self._fetch(IDLE if due is None else min(IDLE, max(0.0, due - now)))
-        if fetched.records:
-            self._in_hand = list(fetched.records)
-            version = None
-            while version is None and self._parts.freshness.wait(self._between):
-                version = self._version()
+        self._hold(self._fetch(IDLE if due is None else min(IDLE, max(0.0, due - time.monotonic()))))
+        if self._records:
+            version = self._wait_for_rules()
             if version is not None:
                 self._judge(version)
-            self._in_hand = []
-        if not self._rewind_needed:
-            self._advance(fetched)
+            self._records = []
+        if self._stop.is_set():
+            return
+        self._advance()
         due = self._batch.due_at()
         if due is not None and time.monotonic() >= due:
             self._write()
@@ -149,39 +141,48 @@ class MatcherLoop:
             self._parts.checks.offsets.met()
         return fetched
 
-    def _advance(self, fetched: Fetched) -> None:
-        """Ends lie past transaction markers; committing them lets a drained topic show no lag."""
-        now = time.monotonic()
-        for position, next_offset in fetched.ends:
-            if self._next.get(position, next_offset) < next_offset:
-                self._batch.advance(position, next_offset, now)
-                self._next[position] = next_offset
+    def _hold(self, fetched: Fetched) -> None:
+        """Take in hand what was fetched. Of a partition that is behind it would leave a gap."""
+        behind = self._behind
+        self._records.extend(r for r in fetched.records if not behind or position_of(r) not in behind)
+        self._ends.extend(end for end in fetched.ends if end[0] not in behind)
+
+    def _wait_for_rules(self) -> Version | None:
+        """The rules to judge what is in hand by; None when nothing is left in hand, or at a stop."""
+        began = time.monotonic()
+        version = None
+        while version is None and self._parts.freshness.wait(self._between):
+            version = self._parts.rules.version()
+        self._parts.metrics.rules_wait.observe(time.monotonic() - began)
+        return version
 
     def _between(self) -> bool:
-        """Keep the membership while the rules are waited for. False when there is nothing left to wait with."""
+        """Keep the membership while the rules are waited for. False when nothing is left to wait for."""
         self._show_alive()
         owned = self._consumer.owned
         self._consumer.pause(owned)
         try:
-            late = self._consumer.fetch(FETCH, 0.05)
+            self._hold(self._consumer.fetch(FETCH, 0.05))
         finally:
             self._consumer.resume(owned)
-        self._in_hand.extend(late.records)
-        return not self._stop.is_set() and bool(self._in_hand) and not self._rewind_needed
+        return not self._stop.is_set() and bool(self._records)
 
     def _judge(self, version: Version) -> None:
         now = time.monotonic()
         now_ms = time.time_ns() // 1_000_000
         repaired = wrong_types = 0
         judge, ids = self._parts.judge.judge, self._topic_ids
-        for record in self._in_hand:
-            position = _position(record)
+        for record in self._records:
+            position = position_of(record)
             offset = record.offset() or 0
             if offset < self._next.get(position, offset + 1):
-                continue  # not ours any more, or from before a rewind
+                continue  # judged already, or not ours
             judged = judge(record, position, ids[position.topic], version, now_ms)
             if judged.outcome == "dead":
-                _tell_dead(record, judged.reason)
+                log.warning(
+                    "event went to the dead letters",
+                    extra={"fields": {"event": place_of(record), "reason": judged.reason}},
+                )
             repaired += judged.repaired
             wrong_types += judged.wrong_types
             self._batch.add(record, position, judged.records, judged.outcome, now)
@@ -193,98 +194,52 @@ class MatcherLoop:
         if wrong_types:
             self._parts.metrics.event_fields_wrong_type.inc(wrong_types)
 
-    def _version(self) -> Version | None:
-        """The rules to judge by; None when the table changed while it was looked at."""
-        rules = self._parts.rules
-        snapshot = rules.snapshot()
-        topic_id, next_offset, reason = rules.state()
-        # The same snapshot before and after the table was whole is the whole table, even if it was being rebuilt.
-        if reason is not None or topic_id is None or rules.snapshot() is not snapshot:
-            return None
-        if self._ruleset is None or self._ruleset[0] is not snapshot:
-            previous = self._ruleset[1] if self._ruleset else None
-            self._ruleset = (snapshot, RuleSet(snapshot.rules, self._parts.replay_epoch, previous))
-        return Version(self._ruleset[1], topic_id, max(next_offset, snapshot.next_offset))
+    def _advance(self) -> None:
+        """Ends lie past transaction markers; committing them lets a drained topic show no lag."""
+        now = time.monotonic()
+        for position, next_offset in self._ends:
+            if self._next.get(position, next_offset) < next_offset:
+                self._batch.advance(position, next_offset, now)
+                self._next[position] = next_offset
+        self._ends = []
 
     def _write(self) -> bool:
-        """Commit the batch. False when it was thrown away and the loop has to rewind."""
+        """Commit the batch. False when it was thrown away."""
         if not self._batch.next_offsets:
             return True
-        metrics = self._parts.metrics
-        began = time.monotonic()
-        try:
-            self._write_fitting()
-        except TransactionAborted as failure:
-            metrics.transactions["matcher", "aborted"].inc()
-            _tell_back("transaction aborted: going back to the committed offsets", failure)
+        if not self._writer.write(self._batch, self._topic_ids, self._consumer.group_metadata()):
+            self._failures += 1
             self._throw_away()
             return False
-        except TransactionUncertain as failure:
-            metrics.transactions["matcher", "uncertain"].inc()
-            _tell_back("transaction in doubt: going on from the committed offsets", failure)
-            self._throw_away()
-            return False
-        finally:
-            metrics.transaction_duration["matcher"].observe(time.monotonic() - began)
-        self._count_committed()
+        self._failures = 0
         self._batch = Batch()
         return True
-
-    def _write_fitting(self) -> None:
-        """Write the batch; an event whose jobs are too large for their topic is dead-lettered without its value."""
-        while True:
-            batch = self._batch
-            commits = {
-                p: Commit(n, metadata_for(self._topic_ids[p.topic])) for p, n in batch.next_offsets.items()
-            }
-            try:
-                self.producer.write(batch.records, commits, self._consumer.group_metadata())
-                return
-            except RecordTooLarge as too_large:
-                event = batch.event_of(too_large.index)
-                letter = self._parts.judge.dead_letter(event, _position(event), "too_large", keep_value=False)
-                if batch.records[too_large.index] == letter:
-                    raise  # not even that fits: the topics are wrong, and start-up checks them
-                _tell_dead(event, "too_large, its value left out")
-                batch.replace_event_of(too_large.index, letter)
-
-    def _count_committed(self) -> None:
-        batch, metrics = self._batch, self._parts.metrics
-        metrics.transactions["matcher", "committed"].inc()
-        for outcome, count in batch.outcomes.items():
-            if count:
-                metrics.events[outcome].inc(count)
-        jobs = len(batch.records) - batch.outcomes["dead"]
-        if jobs:
-            metrics.jobs.inc(jobs)
-            now_ms = time.time() * 1000
-            metrics.event_to_job.observe_many((now_ms - at) / 1000 for at in batch.hit_times_ms)
 
     def _throw_away(self) -> None:
         self._batch = Batch()
-        self._in_hand = []
-        self._rewind_needed = True
+        self._records, self._ends = [], []
+        self._behind.update(self._next)
 
-    def _rewind(self) -> bool:
-        """Go back to what the group has committed. False when the broker doesn't say; the next turn tries again."""
-        owned = self._consumer.owned
+    def _go_back(self) -> None:
+        """Fetch what is behind again from its commit; what can't be had now stays behind."""
+        if self._failures > 1:
+            self._stop.wait(min(LONGEST_PAUSE, random.uniform(0.01, 0.02) * 2 ** min(self._failures, 10)))
         try:
-            commits = self._consumer.committed(owned, timeout=2.0)
-        except BrokerUnavailable as failure:
+            for position, start in self._starting.of(sorted(self._behind)).items():
+                self._consumer.seek(position, start.next_offset)
+                self._start_at(position, start)
+                self._behind.discard(position)
+        except (BrokerUnavailable, MembershipLost) as failure:
             self._parts.checks.broker.failed(str(failure))
-            self._consumer.fetch(FETCH, 0.2)  # serves the group; what it brings is read again
-            return False
-        for position, commit in commits.items():
-            if commit is not None and position in self._consumer.owned:
-                self._next[position] = commit.next_offset
-                self._consumer.seek(position, commit.next_offset)
-        self._rewind_needed = False
-        return True
+
+    def _start_at(self, position: Position, start: Start) -> None:
+        self._next[position] = start.next_offset
+        self._topic_ids[position.topic] = start.topic_id
 
     def _show_alive(self) -> None:
         checks = self._parts.checks
         checks.loop.beat(time.monotonic())
-        reason = self._parts.freshness.blocked or self._parts.rules.state()[2]
+        reason = self._parts.freshness.blocked or self._parts.rules.waiting_for()
         if reason is None:
             checks.table.met()
         else:
@@ -293,10 +248,10 @@ class MatcherLoop:
     def _now_and_then(self, now: float) -> None:
         if now >= self._recommit_at:
             self._recommit_at = now + RECOMMIT_EVERY
-            for position, next_offset in self._next.items():
-                self._batch.advance(position, next_offset, now)
-        if now >= self._lag_at:
-            self._lag_at = now + LAG_EVERY
+            for position in self._next.keys() - self._behind:
+                self._batch.advance(position, self._next[position], now)
+        if now >= self._look_at:
+            self._look_at = now + LOOK_EVERY
             self._look_around()
 
     def _look_around(self) -> None:
@@ -306,40 +261,28 @@ class MatcherLoop:
             lag[position.topic] += max(0, end - next_offset) if end is not None else 0
         for topic, count in lag.items():
             self._parts.metrics.consumer_lag.labels(topic).set(count)
-        for topic, topic_id in self._parts.watch.ids().items():
-            if self._topic_ids.get(topic, topic_id) != topic_id:
-                self._begin_again(topic, topic_id)
-
-    def _begin_again(self, topic: str, topic_id: str) -> None:
-        log.warning("topic was made again: reading it from its start", extra={"fields": {"topic": topic}})
-        self._batch = Batch()
-        mine = [p for p in self._next if p.topic == topic]
-        self._topic_ids[topic] = topic_id
-        lows = self._parts.cluster.low_offsets(mine)
-        self._consumer.commit({p: Commit(o, metadata_for(topic_id)) for p, o in lows.items()})
-        self._rewind_needed = True
+        ids = self._parts.watch.ids()
+        if any(ids.get(p.topic, "") not in ("", self._topic_ids[p.topic]) for p in self._next):
+            self._throw_away()  # going back finds a commit of the topic that was, and begins with the new one
 
     # The group's listener. All of it is called inside fetch() or close(), on the same thread.
 
-    def assigned(self, positions: list[Position]) -> Mapping[Position, int]:
+    def assigned(self, positions: list[Position]) -> Mapping[Position, int] | None:
         """Partitions start at their commit, or where starting.py says."""
-        if not positions:
-            return {}
-        while True:
-            self._parts.checks.loop.beat(time.monotonic())
-            try:
-                starts = self._starting.of(positions)
-                break
-            except BrokerUnavailable as failure:
-                self._parts.checks.offsets.failed(str(failure))
-                log.warning("starting offsets are not known yet", extra={"fields": {"error": str(failure)}})
-                if self._stop.is_set():
-                    return {}
-        self._topic_ids.update({p.topic: s.topic_id for p, s in starts.items()})
-        offsets = {p: s.next_offset for p, s in starts.items()}
-        self._next.update(offsets)
+        checks = self._parts.checks
+
+        def waiting(reason: str) -> None:
+            checks.loop.beat(time.monotonic())
+            checks.offsets.failed(reason)
+            log.warning("starting offsets are not known yet", extra={"fields": {"error": reason}})
+
+        starts = self._starting.patiently(positions, waiting, self._stop.is_set)
+        if starts is None:
+            return None
+        for position, start in starts.items():
+            self._start_at(position, start)
         log.info("assigned", extra={"fields": {"partitions": _listed(positions)}})
-        return offsets
+        return {position: start.next_offset for position, start in starts.items()}
 
     def revoked(self, positions: list[Position]) -> Iterable[Position]:
         """What is judged is committed while that is still allowed; the rest is the next owner's."""
@@ -356,39 +299,34 @@ class MatcherLoop:
         self._forget(positions)
         return positions
 
-    def out_of_range(self, position: Position) -> int:
+    def out_of_range(self, position: Position) -> int | None:
         """Events were deleted before they were read: count them, say so, go on with the earliest."""
-        low = self._parts.cluster.low_offsets([position])[position]
-        lost = max(0, low - self._next.get(position, low))
+        cluster = self._parts.cluster
+        try:
+            topic = cluster.topic(position.topic)
+            low = cluster.low_offsets([position])[position]
+        except BrokerUnavailable:
+            self._behind.add(position)  # going back ends here again
+            return None
+        if topic is None or topic.id != self._topic_ids[position.topic]:
+            self._throw_away()
+            return None
+        lost = max(0, low - self._next[position])
         self._parts.metrics.events_lost.inc(lost)
         log.error(
             "events were deleted before they were read: going on with the earliest",
             extra={"fields": {"partition": str(position), "lost": lost, "next_offset": low}},
         )
         self._next[position] = low
+        self._behind.discard(position)
         return low
 
     def _forget(self, positions: Iterable[Position]) -> None:
         gone = set(positions)
-        for position in gone:
-            self._next.pop(position, None)
-        self._in_hand = [r for r in self._in_hand if _position(r) not in gone]
-
-
-def _position(record: InRecord) -> Position:
-    return Position(record.topic() or "", record.partition() or 0)
-
-
-def _place(record: InRecord) -> str:
-    return f"{_position(record)}@{record.offset()}"
-
-
-def _tell_dead(record: InRecord, reason: str) -> None:
-    log.warning("event went to the dead letters", extra={"fields": {"event": _place(record), "reason": reason}})
-
-
-def _tell_back(message: str, failure: Exception) -> None:
-    log.warning(message, extra={"fields": {"error": str(failure)}})
+        self._next = {p: offset for p, offset in self._next.items() if p not in gone}
+        self._behind -= gone
+        self._records = [r for r in self._records if position_of(r) not in gone]
+        self._ends = [end for end in self._ends if end[0] not in gone]
 
 
 def _listed(positions: Iterable[Position]) -> str:

@@ -18,9 +18,11 @@ from processor.kafka.table import EndOffset
 from processor.kafka.transaction import TransactionalProducer
 from processor.kafka.watch import TopicWatch, Watchdog
 from processor.lifecycle import Deadline
+from processor.matching.current import CurrentRules
 from processor.matching.freshness import Freshness
 from processor.matching.judge import Judge
 from processor.matching.loop import MatcherLoop, Parts
+from processor.matching.writer import Producer
 from processor.observability.health import Health, RoleChecks
 from processor.observability.metrics import Metrics
 from processor.rules.live import LiveRules
@@ -31,14 +33,16 @@ log = logging.getLogger(__name__)
 ROLE: Final = "matcher"
 
 HEADROOM = 2_048
-"""Bytes left of the topics' limits: room for a batch's framing, and for headers the sender adds on later hops."""
+"""Bytes left of the topics' limits: room for a batch's framing, and for headers the sender adds on later
+hops.
+"""
 
 LOOP_MAX_AGE = 60.0
 """Seconds: longer than any call the loop makes while a broker answers."""
 
 
 class Matcher:
-    """Runs the loop on a thread of its own. Several matchers share the event partitions through their group."""
+    """Runs the loop on a thread of its own. Matchers share the event partitions through their group."""
 
     def __init__(self, settings: Settings, rules: LiveRules, metrics: Metrics, health: Health) -> None:
         """`rules` is started and stopped by whoever made it. Opens no connection yet."""
@@ -77,7 +81,7 @@ class Matcher:
     def _run(self) -> None:
         try:
             self._work()
-        except BaseException as failure:  # reported by lifecycle, which ends the process
+        except BaseException as failure:  # noqa: BLE001 - reported by lifecycle, which ends the process
             self._failed = failure
 
     def _work(self) -> None:
@@ -121,8 +125,10 @@ class Matcher:
         fields = settings.matcher.event_fields
         base = client_config(settings.kafka, settings.topics.name(ROLE))
 
-        def producer(consumer: GroupConsumer) -> TransactionalProducer | AcknowledgedProducer:
-            config = {**base, "message.max.bytes": largest_record([settings.topics.jobs, settings.topics.events_dead], cluster, HEADROOM)}
+        largest = largest_record([settings.topics.jobs, settings.topics.events_dead], cluster, HEADROOM)
+
+        def producer(consumer: GroupConsumer) -> Producer:
+            config = {**base, "message.max.bytes": largest}
             if settings.matcher.guarantee == "at_least_once":
                 return AcknowledgedProducer(config, consumer)
             # Fencing is by group generation, so a random id is right; a kept one only speeds up a restart.
@@ -132,13 +138,12 @@ class Matcher:
 
         return Parts(
             event_topics=list(settings.matcher.event_topics),
-            replay_epoch=settings.matcher.replay_epoch,
             consumer=lambda loop: GroupConsumer(base, settings.topics.group(ROLE), instance, loop),
             producer=producer,
             starting=lambda consumer: StartingOffsets(consumer, cluster, settings.matcher.start_from),
             cluster=cluster,
             watch=watch,
-            rules=self._rules,
+            rules=CurrentRules(self._rules, settings.matcher.replay_epoch),
             freshness=freshness,
             judge=Judge(
                 EventDecoder(EventFields(fields.severity, fields.source, fields.message)),

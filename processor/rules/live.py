@@ -8,7 +8,7 @@ from typing import Final
 
 from processor.kafka.cluster import Cluster
 from processor.kafka.config import client_config
-from processor.kafka.records import InRecord
+from processor.kafka.records import InRecord, headers_of, headers_of
 from processor.kafka.table import TableReader
 from processor.observability.metrics import Metrics
 from processor.rules.codec import InvalidRule
@@ -105,7 +105,9 @@ class LiveRules:
     def _take(self, record: InRecord) -> None:
         key, offset = record.key(), record.offset()
         with self._lock:
-            read = self._table.apply(key, record.value(), record.headers(), -1 if offset is None else offset)
+            read = self._table.apply(
+                key, record.value(), headers_of(record), -1 if offset is None else offset
+            )
             self._to_say.pop(key or b"", None)
             if isinstance(read, InvalidRule):
                 self._to_say[key or b""] = (read.offset, "invalid rule", read.reason)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Final
 
-from processor.kafka.records import InRecord
+from processor.kafka.records import InRecord, headers_of, headers_of
 from processor.rules.table import RuleSnapshot, RuleTable
 
 WRITE_ID: Final = "write-id"
@@ -26,10 +26,10 @@ class WriteTrace:
             self._table.reset()
 
     def apply(self, record: InRecord) -> None:
-        key, headers, offset = record.key(), record.headers(), record.offset() or 0
+        key, headers, offset = record.key(), headers_of(record), record.offset() or 0
         with self._lock:
             self._table.apply(key, record.value(), headers, offset)
-            if self._write_id and (WRITE_ID, self._write_id) in (headers or ()):
+            if self._write_id and (WRITE_ID, self._write_id) in headers:
                 self._found[key or b""] = offset
                 self._lock.notify_all()
 
