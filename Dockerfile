@@ -7,6 +7,7 @@ RUN pip install --no-cache-dir --require-hashes -r requirements-build.lock && \
     pip --python /opt/tocsin/bin/python install --no-cache-dir --only-binary :all: --require-hashes -r requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY processor processor
+COPY config config
 RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels . && \
     pip --python /opt/tocsin/bin/python install --no-cache-dir --no-index --no-deps /wheels/*.whl
 

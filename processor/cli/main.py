@@ -24,6 +24,7 @@ COMMANDS = (
     ("topics", "create and repair Tocsin's topics, or check them"),
     ("secrets", "make keys that seal the secrets in rules"),
     ("config", "check the settings, or show them with secrets hidden"),
+    ("demo", "the whole pipeline on this machine, with an embedded broker"),
 )
 """Name and one-line help of each command."""
 
