@@ -77,7 +77,9 @@ class RuleStore:
         self._trace = WriteTrace()
         self._reader: TableReader | None = None
         self._end: EndOffset | None = None
-        self._producer = TransactionalProducer(self._config, name)
+        self._name = name
+        self._limit = 0
+        self._made: TransactionalProducer | None = None
         self._quiet = _FencingIsNoAlarm(name)
         logging.getLogger(TransactionalProducer.__module__).addFilter(self._quiet)
 
@@ -121,7 +123,8 @@ class RuleStore:
                 self._reader.stop()
             if self._end is not None:
                 self._end.close()
-            self._producer.discard()
+            if self._made is not None:
+                self._made.discard()
             logging.getLogger(TransactionalProducer.__module__).removeFilter(self._quiet)
 
     def __enter__(self) -> Self:
@@ -187,6 +190,14 @@ class RuleStore:
         # The answer is there: the write stands, whether or not its offsets can be seen in time.
         return self._trace.wait_found(len(records), tries.deadline.remaining())
 
+    @property
+    def _producer(self) -> TransactionalProducer:
+        if self._made is None:
+            # The client refuses what the broker would: that costs one rule its write and nothing else.
+            config = {**self._config, "message.max.bytes": max(self._limit, 1_000)}
+            self._made = TransactionalProducer(config, self._name)
+        return self._made
+
     def _look_for_it(self, failure: Exception, tries: _Tries) -> dict[bytes, int] | None:
         """After a failed transaction: whether it is in the topic nevertheless."""
         try:
@@ -222,18 +233,28 @@ class RuleStore:
         """Start reading, unless that goes on already. First says what no waiting mends."""
         if self._reader is not None and self._reader.failed is None and self._end is not None:
             return self._reader, self._end
-        try:
-            info = self._cluster.topic(self._topic, timeout=max(0.1, deadline.remaining()))
-        except BrokerUnavailable as failure:
-            raise StoreUnavailable(f"no broker answered in time: {failure}") from None
-        except FatalKafkaError as failure:
-            raise StoreUnavailable(f"{self._topic} can't be read: {failure}") from None
-        if info is None:
-            raise StoreUnavailable(f"topic {self._topic} is missing: run `tocsin topics apply`")
+        self._limit = self._look_at_topic(deadline)
         self._end = self._end or EndOffset(self._config, self._topic)
         self._reader = TableReader(self._reading, self._cluster, self._topic, self._trace)
         self._reader.start()
         return self._reader, self._end
+
+    def _look_at_topic(self, deadline: Deadline) -> int:
+        """Its max.message.bytes; raises StoreUnavailable when it isn't there or isn't fit for rules."""
+        try:
+            config = self._cluster.configs([self._topic], timeout=max(0.1, deadline.remaining()))
+        except BrokerUnavailable as failure:
+            raise StoreUnavailable(f"no broker answered in time: {failure}") from None
+        except FatalKafkaError as failure:
+            raise StoreUnavailable(f"{self._topic} can't be read: {failure}") from None
+        if self._topic not in config:
+            raise StoreUnavailable(f"topic {self._topic} is missing: run `tocsin topics apply`")
+        policy = config[self._topic].get("cleanup.policy")
+        if policy not in (None, "compact"):
+            raise StoreUnavailable(
+                f"topic {self._topic} would lose rules, cleanup.policy is {policy}: run `tocsin topics apply`"
+            )
+        return int(config[self._topic].get("max.message.bytes", 1_000_000))
 
 
 class _Tries:

@@ -9,13 +9,15 @@ import pytest
 from processor.cli.main import main
 from processor.rules import KeyRing
 from processor.rules.files import read_rules
+from tests.support.logs import logging_as_before
 
 RULE = "name: {0}\naction_type: webhook\naction_target: https://h.example/x\n"
 EXAMPLES = Path(__file__).parents[2] / "config" / "rules"
 
 
 def run(*arguments: str) -> int:
-    return main(arguments, {})
+    with logging_as_before():
+        return main(arguments, {})
 
 
 def test_valid_files_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
