@@ -142,6 +142,7 @@ class _Building:
         self._names = {name: set(ids) for name, ids in snapshot.by_name.items()}
         self._uids = {rule.uid for rule in snapshot.rules.values()}
         self._touched: set[bytes] = set()
+        self._newer = next((rule for rule in snapshot.invalid.values() if rule.newer), None)
         self._trusted = not snapshot.table_error
         self._records: list[Record] = []
         self._applied: list[Applied] = []
@@ -179,6 +180,9 @@ class _Building:
                 f"the record _table {self._snapshot.table_error}, so no safe id is known for a new rule:"
                 " apply a file with `kind: RuleTable` and the next_id to go on with"
             )
+        if self._newer is not None:
+            # It may have any name: a rule made beside it could be the same one twice.
+            raise StoreFailure(f"rule {self._newer.key}: {self._newer.reason} before rules are created here")
         draft = change.draft
         self._claim_name(draft.name, None)
         wanted = draft.id

@@ -37,7 +37,8 @@ class InvalidRule:
     """A record that is no valid rule: it fires nothing and is reported.
 
     `id` is None where the key isn't one; `key` is the record's key for people, `raw_key` as it is. `name`
-    and `uid` are what the record says of itself, as far as it could be read.
+    and `uid` are what the record says of itself, as far as it could be read; `newer` that a newer version
+    wrote it.
     """
 
     id: int | None
@@ -47,6 +48,7 @@ class InvalidRule:
     raw_key: bytes | None = None
     name: str = ""
     uid: str = ""
+    newer: bool = False
 
 
 def read_id(key: bytes | None) -> int | None:
@@ -82,7 +84,7 @@ def read_record(
     """The rule in a record (not a tombstone, not `_table`), or why it is none."""
     rule_id = read_id(key)
     if newer := newer_format(headers):
-        return InvalidRule(rule_id, show_key(key), newer, offset, key)
+        return InvalidRule(rule_id, show_key(key), newer, offset, key, newer=True)
     try:
         record = msgspec.json.decode(value)
     except (msgspec.MsgspecError, RecursionError, ValueError) as failure:

@@ -8,7 +8,7 @@ from typing import Final
 
 from processor.kafka.cluster import Cluster
 from processor.kafka.config import client_config
-from processor.kafka.records import InRecord, headers_of, headers_of
+from processor.kafka.records import InRecord, headers_of
 from processor.kafka.table import TableReader
 from processor.observability.metrics import Metrics
 from processor.rules.codec import InvalidRule

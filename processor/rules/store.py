@@ -188,7 +188,7 @@ class RuleStore:
         except (TransactionAborted, TransactionUncertain, FatalKafkaError) as failure:
             return self._look_for_it(failure, tries)
         # The answer is there: the write stands, whether or not its offsets can be seen in time.
-        return self._trace.wait_found(len(records), tries.deadline.remaining())
+        return self._trace.wait_found(len(records), max(2.0, tries.deadline.remaining()))
 
     @property
     def _producer(self) -> TransactionalProducer:

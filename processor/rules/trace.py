@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Final
 
-from processor.kafka.records import InRecord, headers_of, headers_of
+from processor.kafka.records import InRecord, headers_of
 from processor.rules.table import RuleSnapshot, RuleTable
 
 WRITE_ID: Final = "write-id"

@@ -231,6 +231,15 @@ def test_a_table_of_a_newer_version_is_not_written_to() -> None:
         build([RaiseNextId(7)], table.snapshot(), writer())
 
 
+def test_beside_rules_of_a_newer_version_none_is_created() -> None:
+    table = table_of([(b"1", record("a"))])
+    table.apply(b"2", record("b"), [("tocsin-format", b"2")], 1)
+
+    with pytest.raises(StoreFailure, match="rule 2: written by a newer version"):
+        build([Create(draft("b"))], table.snapshot(), writer())
+    assert set(written([Update(1, draft("a"))], table.snapshot())) >= {"1"}
+
+
 def test_with_no_id_left_it_says_so() -> None:
     with pytest.raises(OutOfIds):
         build([Create(draft("a"))], snapshot_of(next_id=MAX_ID + 1), writer())
