@@ -116,7 +116,7 @@ class Clerk:
         if outcome.kind is not Kind.FAILED:
             return self._ended(job, outcome, now_ms)
         rule, headers = job.rule, job.headers
-        expires_after = rule.delivery.expires_after if rule is not None else None
+        expires_after = rule.delivery.expires_after if rule is not None and not headers.redelivered else None
         next_step = after_failure(
             RetryPolicy(
                 self._policy.schedule_ms,
@@ -125,6 +125,7 @@ class Clerk:
                 int(expires_after.total_seconds() * 1000) if expires_after is not None else None,
             ),
             attempt=headers.attempt,
+            first_attempt=headers.first_attempt,
             matched_at_ms=headers.matched_at_ms,
             now_ms=now_ms,
             random=self._chance.random(),

@@ -56,7 +56,7 @@ def decide(rules: RuleSnapshot, job: JobHeaders, now_ms: int) -> Decision:
         invalid = rules.invalid.get(b"%d" % job.rule_id)
         if invalid is None:
             return Cancel(Reason.DELETED)
-        if now_ms >= job.matched_at_ms + LONGEST_HOLD_MS:
+        if now_ms >= _held_until_ms(job):
             return Dead(Reason.EXPIRED)
         return Hold("invalid", invalid.reason)
     if rule.uid != job.rule_uid:
@@ -67,7 +67,7 @@ def decide(rules: RuleSnapshot, job: JobHeaders, now_ms: int) -> Decision:
     if expires_at is not None and now_ms >= expires_at:
         return Dead(Reason.EXPIRED)
     if rule.paused:
-        if now_ms >= job.matched_at_ms + LONGEST_HOLD_MS:
+        if now_ms >= _held_until_ms(job):
             return Dead(Reason.EXPIRED)
         return Hold("paused")
     if (
@@ -80,9 +80,18 @@ def decide(rules: RuleSnapshot, job: JobHeaders, now_ms: int) -> Decision:
 
 
 def expires_at_ms(rule: TriggerRule, job: JobHeaders) -> int | None:
-    """When the rule gives this job up (ms since 1970), None for never."""
+    """When the rule gives this job up (ms since 1970), None for never.
+
+    A redelivered job is wanted however old it is.
+    """
     expires_after = rule.delivery.expires_after
-    return None if expires_after is None else job.matched_at_ms + int(expires_after.total_seconds() * 1000)
+    if expires_after is None or job.redelivered:
+        return None
+    return job.matched_at_ms + int(expires_after.total_seconds() * 1000)
+
+
+def _held_until_ms(job: JobHeaders) -> int:
+    return max(job.matched_at_ms, job.redelivered_at_ms) + LONGEST_HOLD_MS
 
 
 def is_behind(job: JobHeaders, table_topic_id: str, table_next_offset: int) -> bool:

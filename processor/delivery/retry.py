@@ -50,11 +50,13 @@ def after_failure(
     matched_at_ms: int,
     now_ms: int,
     random: float,
+    first_attempt: int = 1,
     status: int | None = None,
     retry_after: str | None = None,
 ) -> Retry | Dead:
     """The next step of a job whose attempt number `attempt` (from 1) has failed at now_ms.
 
+    first_attempt: the number that the schedule began with; a redelivered job counts on, its schedule doesn't.
     random: from [0, 1). status, retry_after: of the answer, if there was one; 410 Gone is final (RFC 9110,
     15.5.11: the receiver has withdrawn the address). The wait is the longer of the scheduled one and
     Retry-After, plus 0 to 10 % but at most 5 s: so a scheduled wait is one hop through its tier, and the
@@ -62,9 +64,10 @@ def after_failure(
     """
     if status == _GONE:
         return Dead(Reason.GONE)
-    if attempt >= policy.attempts:
+    made = max(1, attempt - first_attempt + 1)
+    if made >= policy.attempts:
         return Dead(Reason.EXHAUSTED)
-    wait = policy.schedule_ms[min(attempt, len(policy.schedule_ms)) - 1]
+    wait = policy.schedule_ms[min(made, len(policy.schedule_ms)) - 1]
     if retry_after is not None:
         asked = parse_retry_after(retry_after, now_ms)
         wait = max(wait, min(asked or 0, policy.retry_after_max_ms))

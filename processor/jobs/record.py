@@ -27,12 +27,16 @@ MATCHED_AT = "tocsin-matched-at"
 ATTEMPT = "tocsin-attempt"
 NOT_BEFORE = "tocsin-not-before"
 DEFERRALS = "tocsin-deferrals"
+FIRST_ATTEMPT = "tocsin-first-attempt"
+REDELIVERED = "tocsin-redelivered"
+REDELIVERED_AT = "tocsin-redelivered-at"
 TRACEPARENT = "traceparent"
 
 _KNOWN: Final = frozenset(
     {
         *(FORMAT, JOB_ID, RULE_ID, RULE_UID, RULES_OFFSET, RULES_TOPIC_ID, EVENT_TOPIC, EVENT_PARTITION),
         *(EVENT_OFFSET, MATCHED_AT, ATTEMPT, NOT_BEFORE, DEFERRALS, TRACEPARENT),
+        *(FIRST_ATTEMPT, REDELIVERED, REDELIVERED_AT),
     }
 )
 
@@ -59,8 +63,10 @@ class JobHeaders:
 
     rule_uid: empty for a rule of a plain producer. rules_offset, rules_topic_id: the rule table the event was
     judged by. matched_at_ms, not_before_ms: ms since 1970. attempt: the number of the next attempt, from 1.
-    deferrals: how often the job was put off without an attempt since its last one. others: headers of other
-    versions, kept as they came.
+    deferrals: how often the job was put off without an attempt since its last one. first_attempt: the number
+    of the attempt that the present schedule began with. redelivered: how often the job was put back from the
+    dead topic, redelivered_at_ms: the last time (0: never). others: headers of other versions, kept as they
+    came.
     """
 
     job_id: str
@@ -75,6 +81,9 @@ class JobHeaders:
     attempt: int
     not_before_ms: int
     deferrals: int = 0
+    first_attempt: int = 1
+    redelivered: int = 0
+    redelivered_at_ms: int = 0
     traceparent: str | None = None
     others: tuple[tuple[str, bytes], ...] = ()
 
@@ -95,6 +104,11 @@ class JobHeaders:
         ]
         if self.deferrals:
             headers.append((DEFERRALS, b"%d" % self.deferrals))
+        if self.first_attempt > 1:
+            headers.append((FIRST_ATTEMPT, b"%d" % self.first_attempt))
+        if self.redelivered:
+            headers.append((REDELIVERED, b"%d" % self.redelivered))
+            headers.append((REDELIVERED_AT, b"%d" % self.redelivered_at_ms))
         if self.traceparent is not None:
             headers.append((TRACEPARENT, self.traceparent.encode()))
         headers.extend(self.others)
@@ -131,6 +145,9 @@ class JobHeaders:
             attempt=_number(found, ATTEMPT, 1),
             not_before_ms=_number(found, NOT_BEFORE),
             deferrals=_number(found, DEFERRALS) if DEFERRALS in found else 0,
+            first_attempt=_number(found, FIRST_ATTEMPT, 1) if FIRST_ATTEMPT in found else 1,
+            redelivered=_number(found, REDELIVERED, 1) if REDELIVERED in found else 0,
+            redelivered_at_ms=_number(found, REDELIVERED_AT) if REDELIVERED_AT in found else 0,
             traceparent=checked_traceparent(found[TRACEPARENT]) if TRACEPARENT in found else None,
             others=others,
         )

@@ -111,3 +111,12 @@ def test_job_waits_for_a_table_as_new_as_the_matchers() -> None:
     assert is_behind(JOB, "R", 9)
     assert not is_behind(JOB, "R", 10)
     assert not is_behind(JOB, "another topic", 0)
+
+
+def test_redelivered_job_ignores_expiry_and_is_held_from_its_redelivery_on() -> None:
+    job = replace(JOB, redelivered=1, redelivered_at_ms=MATCHED + 40 * DAY)
+    expiring = RULE | {"delivery": {"expires_after": "2h"}}
+    assert isinstance(decided(expiring, job, after_ms=40 * DAY), Send)
+    assert decided(expiring | {"paused": True}, job, after_ms=70 * DAY - 1) == Hold("paused")
+    assert decided(expiring | {"paused": True}, job, after_ms=70 * DAY) == Dead(Reason.EXPIRED)
+    assert isinstance(decided(b"{", job, after_ms=70 * DAY - 1), Hold)

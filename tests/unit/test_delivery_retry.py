@@ -12,7 +12,7 @@ POLICY = RetryPolicy(schedule_ms=(5_000, 60_000, 600_000, 3_600_000, 21_600_000)
 
 
 def next_wait(
-    attempt: int, policy: RetryPolicy = POLICY, random: float = 0.0, **answer: object
+    attempt: int, policy: RetryPolicy = POLICY, random: float = 0.0, **more: object
 ) -> int | Reason:
     step = after_failure(
         policy,
@@ -20,7 +20,7 @@ def next_wait(
         matched_at_ms=NOW,
         now_ms=NOW,
         random=random,
-        **answer,  # type: ignore[arg-type]
+        **more,  # type: ignore[arg-type]
     )
     return step.not_before_ms - NOW if isinstance(step, Retry) else step.reason
 
@@ -41,6 +41,21 @@ def test_waits_follow_the_schedule_and_end() -> None:
 def test_rule_may_have_its_own_number_of_attempts(attempts: int, waits: list[int | Reason]) -> None:
     policy = RetryPolicy(POLICY.schedule_ms, max_attempts=attempts)
     assert [next_wait(attempt, policy) for attempt in range(1, attempts + 1)] == waits
+
+
+@pytest.mark.parametrize("first", [2, 7, 20])
+@pytest.mark.parametrize("attempts", [None, 2, 8])
+def test_redelivered_job_has_the_whole_schedule_again(first: int, attempts: int | None) -> None:
+    policy = RetryPolicy(POLICY.schedule_ms, max_attempts=attempts)
+    fresh = [next_wait(number, policy) for number in range(1, policy.attempts + 1)]
+    later = [
+        next_wait(number, policy, first_attempt=first) for number in range(first, first + policy.attempts)
+    ]
+    assert later == fresh
+
+
+def test_an_attempt_below_the_schedules_first_counts_as_its_first() -> None:
+    assert next_wait(1, first_attempt=3) == 5_000
 
 
 @pytest.mark.parametrize(("attempt", "most"), [(1, 5_500), (2, 65_000), (3, 605_000), (5, 21_605_000)])

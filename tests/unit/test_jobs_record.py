@@ -68,11 +68,27 @@ def test_headers_survive_the_way_through_kafka() -> None:
         attempt=st.integers(1, 1000),
         not_before_ms=st.integers(0, 2**53),
         deferrals=st.integers(0, 1000),
+        first_attempt=st.integers(1, 1000),
+        redelivered=st.integers(1, 1000),
+        redelivered_at_ms=st.integers(0, 2**53),
         traceparent=st.sampled_from([None, TRACE]),
     )
 )
 def test_any_job_decodes_to_itself(job: JobHeaders) -> None:
     assert JobHeaders.decode(job.encode()) == job
+
+
+def test_a_job_that_was_never_redelivered_says_nothing_of_it() -> None:
+    assert not {name for name, _ in JOB.encode()} & {
+        *("tocsin-first-attempt", "tocsin-redelivered", "tocsin-redelivered-at")
+    }
+    again = replace(JOB, attempt=4, first_attempt=4, redelivered=2, redelivered_at_ms=5)
+    assert set(again.encode()) - set(JOB.encode()) == {
+        ("tocsin-attempt", b"4"),
+        ("tocsin-first-attempt", b"4"),
+        ("tocsin-redelivered", b"2"),
+        ("tocsin-redelivered-at", b"5"),
+    }
 
 
 def test_header_names_and_values_are_the_contract() -> None:
