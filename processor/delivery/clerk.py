@@ -1,6 +1,7 @@
-"""What becomes of a job, as records: the pure decisions of this package put together with rules, topics and a clock's reading.
+"""What becomes of a job, as records: this package's decisions put together with rules, topics and the time.
 
-Never waits and never writes: it answers with an entry for the ledger, with an attempt to make, or with a time to ask again.
+Never waits and never writes: it answers with an entry for the ledger, with an attempt to make, or with a time
+to ask again.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from processor.delivery import tiers
 from processor.delivery.audit import audit_record, dead_headers
 from processor.delivery.decide import Cancel, Hold, Send, decide, is_behind
 from processor.delivery.http import WebhookRequest
+from processor.delivery.intake import DEAD_HEADERS, dead_as_it_is, read_job
 from processor.delivery.lanes import JobInHand, Lane
 from processor.delivery.ledger import Entry
-from processor.delivery.outcome import Dead, Kind, Outcome, Reason, Stage
+from processor.delivery.outcome import Dead, Kind, Outcome, Stage
 from processor.delivery.retry import Retry, RetryPolicy, after_failure
 from processor.delivery.sending import Attempt
 from processor.jobs import JobHeaders
@@ -49,6 +51,8 @@ class Policy:
     audit_topic: str
     schedule_ms: tuple[int, ...]
     retry_after_max_ms: int
+    largest: int
+    """Bytes of the largest record that can be written."""
 
     @property
     def tiers_ms(self) -> Sequence[int]:
@@ -93,7 +97,7 @@ class Clerk:
         return step if isinstance(step, tiers.Wait) else None
 
     def decide(self, job: JobInHand, now_ms: int) -> Attempt | Entry | None:
-        """An attempt, or what becomes of the job without one; None while the rule table is older than the job."""
+        """An attempt, or what becomes of the job without one; None while the rules are older than the job."""
         snapshot = self._rules.snapshot()
         topic_id, next_offset, reason = self._rules.state()
         if reason is not None or topic_id is None or self._rules.snapshot() is not snapshot:
@@ -136,25 +140,22 @@ class Clerk:
             return self._ended(job, replace(outcome, kind=Kind.DEAD, reason=next_step.reason), now_ms)
         return self._retried(job, outcome, next_step, now_ms)
 
+    def read(self, lane: Lane, record: InRecord) -> JobInHand:
+        """The job in a record; raises JobError, NewerFormat."""
+        return read_job(lane, record, self._policy.largest)
+
     def unreadable(self, lane: Lane, record: InRecord, error: str, now_ms: int) -> Entry:
-        """A record that is no job goes to the dead letters as it is, with what is wrong with it."""
-        outcome = Outcome(Kind.DEAD, now_ms, error=error, stage=Stage.RENDER)
-        headers = [(name, value) for name, value in record.headers() or [] if name not in _DEAD_HEADERS]
-        return Entry(
-            lane,
-            [
-                OutRecord(
-                    self._policy.dead_topic,
-                    record.key(),
-                    record.value(),
-                    [*headers, *dead_headers(outcome, now_ms)],
-                )
-            ],
+        """What becomes of a record that is no job."""
+        policy = self._policy
+        return dead_as_it_is(
+            lane, record, error, now_ms, dead_topic=policy.dead_topic, largest=policy.largest
         )
 
     def written(self, entry: Entry) -> None:
         """An entry is committed: count it."""
         outcome, metrics = entry.outcome, self._metrics
+        if entry.unreadable:
+            metrics.jobs_unreadable.inc()
         if outcome is None:
             return
         metrics.attempts[outcome.kind.value, outcome.reason.value if outcome.reason else ""].inc()
@@ -192,7 +193,7 @@ class Clerk:
         """Delivered, cancelled or dead: this was the job's last record but the audit's."""
         records = [self._audit(job, outcome)]
         if outcome.kind is Kind.DEAD:
-            kept = [(n, v) for n, v in job.headers.encode() if n not in _DEAD_HEADERS]
+            kept = [(n, v) for n, v in job.headers.encode() if n not in DEAD_HEADERS]
             records.append(
                 OutRecord(self._policy.dead_topic, job.key, job.body, [*kept, *dead_headers(outcome, now_ms)])
             )
@@ -270,4 +271,3 @@ class Clerk:
 
 
 _GOOD = frozenset({Kind.DELIVERED, Kind.CANCELLED, Kind.DEFERRED})
-_DEAD_HEADERS = frozenset(name for name, _ in dead_headers(Outcome(Kind.DEAD, 0, reason=Reason.EXHAUSTED), 0))

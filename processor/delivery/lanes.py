@@ -16,6 +16,9 @@ from processor.kafka.records import Commit, Position
 from processor.kafka.starting import metadata_for
 from processor.rules.schema import TriggerRule
 
+BATCH = 500
+"""How many records one fetch may bring; there must be room for them in a lane that isn't paused."""
+
 HELD_RECORDS = 1_000
 HELD_BYTES = 16 * 1_048_576
 """How much of one retry partition waits in memory; the rest waits in the topic."""
@@ -99,10 +102,10 @@ class Lane:
         return Commit(self.watermark.next_offset, metadata_for(self.topic_id, self.watermark.runs()))
 
     def wants_pause(self, busy: bool) -> bool:
-        """Whether fetching should stop (or stay stopped). `busy`: the sender as a whole has enough to send."""
+        """Whether fetching should stop (or stay stopped). `busy`: the whole sender has enough to send."""
         if not self.started:
             return False
-        if self.blocked is not None or not self.watermark.room():
+        if self.blocked is not None or not self.watermark.room(BATCH):
             return True
         if not self.tier_ms:
             return busy
@@ -126,6 +129,11 @@ class Lanes:
         for lane in closed:
             lane.closed = True
         return closed
+
+    @property
+    def blocked(self) -> str | None:
+        """Where and why a lane stands still, None if none does."""
+        return next((f"{lane.position}: {lane.blocked}" for lane in self if lane.blocked is not None), None)
 
     def get(self, position: Position) -> Lane | None:
         """The lane of a partition, None if it is not owned."""

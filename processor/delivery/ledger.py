@@ -1,4 +1,4 @@
-"""Outcomes that are not written yet. Pure bookkeeping: what goes into the next transaction, and what drops out of it."""
+"""Outcomes that are not written yet: what goes into the next transaction, and what drops out of it. Pure."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from processor.kafka.records import OutRecord
 class Entry:
     """What became of one job: the records that say so, and the outcome for metrics.
 
-    No outcome for what is neither an attempt nor a decision: a hop to another tier, a repeated deferral.
+    No outcome for what is neither an attempt nor a decision: a hop to another tier, a repeated deferral, a
+    record that is no job (`unreadable`).
     """
 
     lane: Lane
     records: Sequence[OutRecord]
     outcome: Outcome | None = None
     matched_at_ms: int = 0
+    unreadable: bool = False
 
 
 class Ledger:

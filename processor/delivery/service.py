@@ -14,6 +14,7 @@ from processor.delivery.clerk import Clerk, Policy
 from processor.delivery.http import Poster
 from processor.delivery.lease import Lease, boot_clock
 from processor.delivery.loop import Parts, SenderLoop
+from processor.delivery.ownership import JobTopics
 from processor.delivery.sending import Sending
 from processor.delivery.tls import TlsError, tls_context
 from processor.durations import parse_duration
@@ -37,8 +38,11 @@ from processor.settings import Settings
 ROLE: Final = "sender"
 
 HEADROOM = 128
-"""Bytes a batch's framing takes of a topic's limit. The matcher leaves more of it, so that a job that fitted into
-its topic fits into every retry topic too, and into the dead one with the headers that say why."""
+"""Bytes a batch's framing takes of a topic's limit.
+
+The matcher leaves more of it, so that a job that fitted into its topic fits into every retry topic too, and
+into the dead one with the headers that say why.
+"""
 
 LOOP_MAX_AGE = 60.0
 """Seconds: longer than any call the loop makes while a broker answers."""
@@ -164,8 +168,7 @@ class Sender:
         # Audit records are small; those two carry whole jobs.
         largest = largest_record([*written.values(), topics.dead], cluster, HEADROOM)
         return Parts(
-            jobs_topic=topics.jobs,
-            retry_topics=retry_topics,
+            topics=JobTopics(topics.jobs, retry_topics, frozenset(written.values())),
             consumer=lambda loop: GroupConsumer(
                 base, topics.group(ROLE), instance, loop, fetch_bytes=FETCH_BYTES
             ),
@@ -184,6 +187,7 @@ class Sender:
                     audit_topic=topics.deliveries,
                     schedule_ms=tuple(_ms(delay) for delay in sender.retry_schedule),
                     retry_after_max_ms=_ms(sender.retry_after_max),
+                    largest=largest,
                 ),
                 self._rules,
                 Resolver(

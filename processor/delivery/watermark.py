@@ -10,6 +10,7 @@ stretch before them.
 Kafka takes 4,096 bytes of metadata; room() says early enough when no more may be taken.
 """
 
+import math
 from collections import deque
 from collections.abc import Iterator
 from typing import Final
@@ -99,6 +100,11 @@ class Watermark:
         return self._order[0] if self._order else self._end
 
     @property
+    def read_to(self) -> int:
+        """What to read next: behind everything taken."""
+        return self._end
+
+    @property
     def in_flight(self) -> int:
         """Taken and not finished."""
         return len(self._open)
@@ -164,12 +170,12 @@ class Watermark:
         """
         if not self._open:
             return True
-        pairs = len(self._open) + records
+        # Each unfinished record opens at most one pair of lengths. A length has one digit and one more for each
+        # power of 32 it reaches: at most span / 31 more in all, and most where all lengths are the same.
+        lengths = 2 * (len(self._open) + records)
         span = self._end - self.next_offset + 2 * records
-        # Each unfinished record opens at most one pair of lengths. A length has one digit below 32, and only
-        # `span / 31` digits more can be needed in all; nor can one length need more digits than the span
-        # itself.
-        digits = min(2 * pairs + span // 31, 2 * pairs * ((span.bit_length() + 4) // 5))
+        more = min(span // 31, math.ceil(lengths * math.log(1 + span / lengths, 32)))
+        digits = lengths + more
         ahead = sum(2 * ((behind - first).bit_length() // 5 + 1) + 13 for first, behind in self._skip)
         return digits + ahead + _SLACK <= MAX_RUNS
 

@@ -182,6 +182,11 @@ class Metrics:
 
         # sender
         self.attempts: Final[Mapping[tuple[AttemptOutcome, AttemptReason], Counter]] = _attempts(registry)
+        self.jobs_unreadable: Final = Counter(
+            "tocsin_jobs_unreadable_total",
+            "Records of job topics that were no jobs and went to the dead letters as they were.",
+            registry=registry,
+        )
         self.delivery_duration: Final = Histogram(
             "tocsin_delivery_duration_seconds",
             "One attempt, from resolving the name to the answer's headers or the failure.",

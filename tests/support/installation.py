@@ -54,7 +54,7 @@ class Installation:
         assert not wrong, wrong
 
     def put_rule(self, rule_id: int, target: str, **fields: Any) -> None:
-        """Write a rule as a plain producer does. Jobs made afterwards are sent by it or by a later version."""
+        """Write a rule as a plain producer does. Jobs made afterwards are sent by it or a later version."""
         rule = {
             "id": rule_id,
             "name": f"rule-{rule_id}",

@@ -1,0 +1,260 @@
+"""Jobs that are due and wait for their destination: one bounded queue per destination, a share of the sender for each.
+
+A destination (scheme, host, port: the origin) has at most `concurrency` attempts under way. Whose turn it is goes
+round, one job each time: over the destinations that have room, and within a destination over its rules. So neither a
+slow host nor a rule with a backlog takes more than its share. Every operation on a job takes constant time.
+
+How long a queue may get depends on how much room is left in all: never longer than that room. One busy destination
+gets half of the memory, two get a third each, and there is always room for one that was quiet until now; no
+destination has to be asked to give back what it has.
+
+A job that finds its queue full is held or put off: `when_full` decides. Holding means back-pressure: the job stays
+in hand, nothing more is taken from Kafka until it fits. That costs nothing and keeps the order, but everything
+behind it in the partitions stands still, so it is right only where nobody else would suffer: no other destination
+has been active in the last minute, and the queue will be through in a few seconds. A healthy receiver with a backlog
+is that case; were its backlog put off instead, every one of its jobs would be written to a retry topic and read again,
+round and round, only to find the queue full of others. In any other case a queue that is full must not hold up the
+rest: the job is put off, and the partition goes on. It is told a time when there should be a place for it: places
+are given out at the pace at which the destination has been getting through its jobs, so those put off come back
+spaced like that, once each, and the receiver neither idles nor is asked in vain. While somebody has such a place, new
+jobs get only the first half of the queue.
+
+Pure: times are ms of a clock that never goes back. One thread.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from math import exp
+from typing import Final, Generic, NamedTuple, TypeVar
+
+HOLD_MS: Final = 5_000
+"""A queue that will be through sooner may hold the partitions."""
+
+ACTIVE_MS: Final = 60_000
+"""A destination that was offered a job within this time counts as active."""
+
+WARM_UP_MS: Final = 5_000
+"""So long a destination may be busy without having finished anything before it counts as slow."""
+
+FARTHEST_MS: Final = 600_000
+"""No place behind a full queue is farther off: what was put off is looked at again within ten minutes."""
+
+_PACE_MS: Final = 5_000
+"""The time over which a destination's pace is measured."""
+
+
+class Load(NamedTuple):
+    """What is known of a destination whose queue is full."""
+
+    waiting: int
+    busy_ms: float
+    """How long it has had attempts under way, in all."""
+    per_ms: float
+    """Attempts finished per ms of that time, of late; 0: none."""
+    others_active: bool
+
+
+class Hold(NamedTuple):
+    """Keep the job in hand and take no more from the partitions until it fits."""
+
+
+class Defer(NamedTuple):
+    """Put the job off: until `wait_ms` from now there should be a place; None: nobody can tell."""
+
+    wait_ms: int | None
+
+
+def when_full(load: Load) -> Hold | Defer:
+    """What to do with a job whose destination's queue is full. Defer's time is that of the queue alone."""
+    if not load.per_ms:
+        young = load.busy_ms < WARM_UP_MS
+        return Hold() if young and not load.others_active else Defer(None)
+    wait = load.waiting / load.per_ms
+    if wait < HOLD_MS and not load.others_active:
+        return Hold()
+    return Defer(int(min(wait, FARTHEST_MS)) + 1)
+
+
+class DestinationStatus(NamedTuple):
+    """One destination, for /status."""
+
+    origin: str
+    waiting: int
+    in_flight: int
+
+
+_Job = TypeVar("_Job", bound=Hashable)
+
+
+class Destinations(Generic[_Job]):
+    """The queues. `concurrency`: attempts under way per destination; `most`: jobs waiting in all."""
+
+    def __init__(self, concurrency: int, most: int) -> None:
+        self._concurrency = concurrency
+        self._most = most
+        self._all: OrderedDict[str, _Destination[_Job]] = OrderedDict()  # least recently active first
+        self._turns: OrderedDict[str, _Destination[_Job]] = OrderedDict()  # those that could start one
+        self._where: OrderedDict[_Job, tuple[_Destination[_Job], int]] = OrderedDict()  # as offered
+
+    def offer(self, origin: str, rule_id: int, job: _Job, now_ms: int, *, returning: bool = False) -> bool:
+        """Queue a job that is due. False: no place, see `full`.
+
+        `returning`: whether it was put off before.
+        """
+        self._forget_quiet(now_ms)
+        destination = self._all.get(origin)
+        if destination is None:
+            destination = self._all[origin] = _Destination(origin, now_ms)
+        destination.active_at = now_ms
+        self._all.move_to_end(origin)
+        room = self._most - len(self._where)
+        if destination.line_at > now_ms and not returning:
+            room //= 2
+        if destination.waiting >= room:
+            return False
+        destination.rules.setdefault(rule_id, OrderedDict())[job] = None
+        destination.waiting += 1
+        self._where[job] = (destination, rule_id)
+        self._may_start(destination)
+        return True
+
+    def full(self, origin: str, now_ms: int) -> Hold | Defer:
+        """What to do with a job that `offer` has just refused."""
+        destination = self._all[origin]
+        busy_ms, per_ms = destination.pace.of(now_ms, busy=destination.in_flight > 0)
+        others = any(other is not destination for other in self._last_active(2, now_ms))
+        decided = when_full(Load(destination.waiting, busy_ms, per_ms, others))
+        if isinstance(decided, Hold) or decided.wait_ms is None:
+            return decided
+        place = max(destination.line_at + 1 / per_ms, now_ms + decided.wait_ms)
+        destination.line_at = min(place, now_ms + FARTHEST_MS)
+        return Defer(int(destination.line_at - now_ms) + 1)
+
+    def take(self, room: int, now_ms: int) -> list[_Job]:
+        """Up to `room` jobs to start now; each needs one `ended`."""
+        taken: list[_Job] = []
+        while self._turns and len(taken) < room:
+            origin, destination = self._turns.popitem(last=False)
+            rule_id, queue = destination.rules.popitem(last=False)
+            job, _ = queue.popitem(last=False)
+            if queue:
+                destination.rules[rule_id] = queue  # behind the destination's other rules
+            del self._where[job]
+            destination.waiting -= 1
+            destination.pace.tick(now_ms, busy=destination.in_flight > 0)
+            destination.in_flight += 1
+            self._may_start(destination)
+            taken.append(job)
+        return taken
+
+    def ended(self, origin: str, now_ms: int, *, attempted: bool = True) -> None:
+        """A job that was taken is done with. `attempted`: False if nothing was sent after all."""
+        destination = self._all[origin]
+        destination.pace.tick(now_ms, busy=True)
+        if attempted:
+            destination.pace.finished()
+        destination.in_flight -= 1
+        self._may_start(destination)
+
+    def remove(self, jobs: Iterable[_Job]) -> None:
+        """Forget these where they wait; those that don't are ignored."""
+        for job in jobs:
+            found = self._where.pop(job, None)
+            if found is None:
+                continue
+            destination, rule_id = found
+            queue = destination.rules[rule_id]
+            del queue[job]
+            if not queue:
+                del destination.rules[rule_id]
+            destination.waiting -= 1
+            if not destination.waiting:
+                self._turns.pop(destination.origin, None)
+
+    def waiting(self) -> int:
+        """Jobs that wait, in all."""
+        return len(self._where)
+
+    def oldest(self) -> _Job | None:
+        """The one that was offered first of those that wait."""
+        return next(iter(self._where), None)
+
+    def status(self) -> list[DestinationStatus]:
+        """Every destination with anything to do."""
+        return [
+            DestinationStatus(d.origin, d.waiting, d.in_flight)
+            for d in self._all.values()
+            if d.waiting or d.in_flight
+        ]
+
+    def _may_start(self, destination: _Destination[_Job]) -> None:
+        """At the end of the round, if it could start a job now and isn't in the round already."""
+        if destination.waiting and destination.in_flight < self._concurrency:
+            self._turns.setdefault(destination.origin, destination)
+
+    def _last_active(self, count: int, now_ms: int) -> list[_Destination[_Job]]:
+        latest = []
+        for origin in reversed(self._all):
+            if len(latest) == count or now_ms - self._all[origin].active_at > ACTIVE_MS:
+                break
+            latest.append(self._all[origin])
+        return latest
+
+    def _forget_quiet(self, now_ms: int) -> None:
+        """One or two that have nothing to do and were not asked for in a minute; else the next in line."""
+        for _ in range(min(2, len(self._all))):
+            origin, destination = next(iter(self._all.items()))
+            if now_ms - destination.active_at <= ACTIVE_MS:
+                return
+            if destination.waiting or destination.in_flight or destination.line_at > now_ms:
+                # Busy without new jobs: to the other end, so that it is not looked at again and again. It stays
+                # as long as it has work, and does not count as active.
+                self._all.move_to_end(origin)
+                return
+            del self._all[origin]
+
+
+class _Destination(Generic[_Job]):
+    """One queue: by rule, the rule whose turn is next first."""
+
+    __slots__ = ("active_at", "in_flight", "line_at", "origin", "pace", "rules", "waiting")
+
+    def __init__(self, origin: str, now_ms: int) -> None:
+        self.origin = origin
+        self.active_at = now_ms
+        self.rules: OrderedDict[int, OrderedDict[_Job, None]] = OrderedDict()
+        self.waiting = 0
+        self.in_flight = 0
+        self.line_at = 0.0  # the last place given to a job that was put off
+        self.pace = _Pace(now_ms)
+
+
+@dataclass(slots=True)
+class _Pace:
+    """How fast a destination gets through its jobs while it has any: what finished, fading over busy time."""
+
+    at: int
+    busy_ms: float = 0.0
+    recent: float = 0.0
+
+    def tick(self, now_ms: int, *, busy: bool) -> None:
+        """Time has passed; `busy`: with attempts under way."""
+        if busy and now_ms > self.at:
+            passed = now_ms - self.at
+            self.busy_ms += passed
+            self.recent *= exp(-passed / _PACE_MS)
+        self.at = now_ms
+
+    def finished(self) -> None:
+        """One more."""
+        self.recent += 1
+
+    def of(self, now_ms: int, *, busy: bool) -> tuple[float, float]:
+        """Busy time in all, and attempts finished per ms of it lately."""
+        self.tick(now_ms, busy=busy)
+        if self.recent < 0.01 or not self.busy_ms:
+            return self.busy_ms, 0.0
+        return self.busy_ms, self.recent / (_PACE_MS * (1 - exp(-self.busy_ms / _PACE_MS)))
