@@ -14,13 +14,13 @@ from processor.settings import Settings
 log = logging.getLogger(__name__)
 
 
-
 def wait_for_topics(
     settings: Settings, role: Role, cluster: Cluster, stop: threading.Event, waiting: Callable[[str], None]
 ) -> bool:
     """Wait for a broker, then look at the topics. False when `stop` was set first.
 
-    An absent broker is waited for, and `waiting` is told why; wrong topics raise Refused with the command that mends them.
+    An absent broker is waited for, and `waiting` is told why; wrong topics raise Refused with the command
+    that mends them.
     """
     said = False
     while not stop.is_set():

@@ -1,9 +1,7 @@
-"""A rule is in force when its write is acknowledged: events wait until the rule table has caught up with
-them.
+"""A rule is in force when its write is acknowledged: events wait until the rule table has caught up.
 
 A batch's events were appended before its fetch returned, so a rule acknowledged before any of them was
-appended lies below the end of the rule topic as it is asked for now. The same holds the other way round for
-deletions.
+appended lies below the end of the rule topic as it is asked for now. The same holds for deletions.
 """
 
 from __future__ import annotations
@@ -41,32 +39,34 @@ class Freshness:
         ask_end: Callable[[float], int],
         mode: Literal["strict", "eventual"],
         max_wait: float | None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`ask_end(timeout)`: the end of the rule topic now. `max_wait`: seconds after which strict goes on
-        all the same.
+        all the same. `clock`: seconds.
         """
         self._table = table
         self._ask_end = ask_end
         self._mode = mode
         self._max_wait = max_wait
+        self._clock = clock
         self._waiting_for = ""
         self.blocked: str | None = None
         """Why the matcher waits, once that takes long; read by its readiness check."""
 
     def wait(self, between: Callable[[], bool]) -> bool:
-        """Return True once events fetched before this call may be judged, False as soon as `between` says
-        stop.
+        """True once events fetched before this call may be judged, False as soon as `between` says stop.
 
         `between` is called every PATIENCE seconds of a long wait, to serve the group.
         """
-        began = time.monotonic()
+        began = self._clock()
         while not self._try(began):
-            if self.blocked is None and time.monotonic() - began > LOUD_AFTER:
+            if self.blocked is None and self._clock() - began > LOUD_AFTER:
                 self.blocked = f"events wait for the rule table: {self._waiting_for}"
                 log.warning(
                     "events wait for the rule table", extra={"fields": {"waiting_for": self._waiting_for}}
                 )
             if not between():
+                self.blocked = None  # nobody waits any more
                 return False
         if self.blocked is not None:
             self.blocked = None
@@ -89,7 +89,6 @@ class Freshness:
         if end < known:  # a log's end never falls: this is another topic under the same name
             self._table.suspect()
             self._waiting_for = f"the topic ends at {end}, the table has read {known}"
-            time.sleep(0.01)
             return False
         if self._table.wait_applied(end, PATIENCE):
             return True
@@ -97,7 +96,7 @@ class Freshness:
         return self._over(began)
 
     def _over(self, began: float) -> bool:
-        if self._max_wait is None or time.monotonic() - began < self._max_wait:
+        if self._max_wait is None or self._clock() - began < self._max_wait:
             return False
         log.error(
             "matcher.rules_max_wait is over: events are judged by a rule table that may be old",

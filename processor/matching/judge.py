@@ -81,10 +81,9 @@ class Judge:
 
         If that was what is refused, without the event's key and headers too, and that fits anywhere.
         """
-        letter = self._letter(record, position, TOO_LARGE, None)
-        if refused == letter:
+        if refused.topic == self._dead_topic and refused.value is None:
             return OutRecord(self._dead_topic, None, None, _origin(record, position, TOO_LARGE))
-        return letter
+        return self._letter(record, position, TOO_LARGE, None)
 
     def _letter(self, record: InRecord, position: Position, reason: str, value: bytes | None) -> OutRecord:
         """The event, untouched, with the reason and its origin."""

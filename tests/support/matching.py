@@ -87,7 +87,7 @@ class MatcherSite:
         self.topics = self.model.topics
         self.cluster = Cluster(self.model.kafka, f"{prefix}tests")
         self._follow = tail
-        # Kept, because a new one takes a while to find the topic: what follows a rule's write is to follow at once.
+        # Kept: a new one takes a while to find the topic, and what follows a rule's write is to follow at once.
         self._producer = Producer(
             {"bootstrap.servers": bootstrap, "log_level": 0, "enable.idempotence": True, "linger.ms": 0}
         )
