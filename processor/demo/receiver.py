@@ -122,9 +122,9 @@ class Receiver:
             webhook_id,
             attempt,
             rule,
-            str(event.get("severity", "")),
-            str(event.get("source", "")),
-            str(event.get("message", "")),
+            _text(event.get("severity")),
+            _text(event.get("source")),
+            _text(event.get("message")),
             verify(self.keys.get(rule), headers, body, int(time.time())),
             webhook_id in self.delivered,
             None if sent_at is None else arrived - sent_at,
@@ -143,6 +143,13 @@ def verify(key: bytes | None, headers: Mapping[str, str], body: bytes, now: int)
         return "forged"
     fits = any(hmac.compare_digest(one.encode(), expected.encode()) for one in (given or "").split(" "))
     return "signed" if fits and abs(now - timestamp) <= TOLERANCE else "forged"
+
+
+def _text(value: object) -> str:
+    """A string as it is, anything else as JSON; nothing for null."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _listen() -> socket.socket:

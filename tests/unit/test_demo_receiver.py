@@ -102,6 +102,17 @@ def test_a_webhook_is_timed_and_a_repeat_counts_once() -> None:
     assert (second.attempt, second.repeat) == (2, True)
 
 
+def test_fields_that_are_no_strings_are_shown_as_json() -> None:
+    event = {"severity": 50, "source": None, "message": ["é", {"a": True}]}
+    body = json.dumps({"trigger_name": "r", "event": event}).encode()
+
+    async def work(_: Receiver, post: Post) -> None:
+        assert await post(body, {"webhook-id": "msg_1", "webhook-attempt": "1"}) == 204
+
+    (shown,) = with_receiver(work)
+    assert (shown.severity, shown.source, shown.message) == ("50", "", '["é", {"a": true}]')
+
+
 def test_a_forged_webhook_is_refused_and_not_delivered() -> None:
     async def work(receiver: Receiver, post: Post) -> None:
         receiver.keys = {"r": b"key"}
