@@ -13,12 +13,19 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import NamedTuple, TypeVar
 
-from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec, ResourceType
 
 from processor.kafka.config import client_config
 from processor.kafka.errors import BrokerUnavailable, FatalKafkaError, Kind, classify, error_of
-from processor.kafka.records import Position
+from processor.kafka.records import Commit, Position
 from processor.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
@@ -32,7 +39,9 @@ _EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 T = TypeVar("T")
 K = TypeVar("K")
 
-_MISSING = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC})
+_MISSING = frozenset(
+    {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError.GROUP_ID_NOT_FOUND}
+)
 _NO_ID = "A" * 22  # 16 zero bytes: a broker without topic ids
 
 
@@ -128,6 +137,37 @@ class Cluster:
         left = max(0.1, deadline - time.monotonic())
         found = self._offsets(asked, OffsetSpec.for_timestamp(milliseconds), left)
         return {position: offset if offset >= 0 else ends[position] for position, offset in found.items()}
+
+    def group_offsets(
+        self, group: str, positions: Iterable[Position], *, timeout: float = TIMEOUT
+    ) -> dict[Position, Commit | None]:
+        """What a group has committed, None where nothing; of a transaction that is still open nothing counts.
+
+        One answer for all of them: no committed transaction is seen in part.
+        """
+        asked = [TopicPartition(p.topic, p.partition) for p in positions]
+        if not asked:
+            return {}
+        request = [ConsumerGroupTopicPartitions(group, asked)]
+        answer = self._each(
+            lambda left: self.admin.list_consumer_group_offsets(
+                request, require_stable=False, request_timeout=left
+            ),
+            time.monotonic() + timeout,
+            may_miss=False,
+        )
+        return {
+            Position(p.topic, p.partition): Commit(p.offset, p.metadata or "") if p.offset >= 0 else None
+            for p in answer[group].topic_partitions
+        }
+
+    def group_members(self, group: str, *, timeout: float = TIMEOUT) -> int:
+        """How many members a group has now; 0 where there is no such group."""
+        found = self._each(
+            lambda left: self.admin.describe_consumer_groups([group], request_timeout=left),
+            time.monotonic() + timeout,
+        )
+        return len(found[group].members) if group in found else 0
 
     def answers(self, timeout: float = 2.0) -> bool:
         """Whether a broker answers within `timeout` seconds."""
