@@ -1,4 +1,4 @@
-"""The live rule table as a service of a process: started before the roles that ask it, watched for liveness."""
+"""The live rule table as a service of a process: started before the roles that ask it, and watched."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class RulesService:
 
     @property
     def failed(self) -> BaseException | None:
-        """Why the reader ended by itself. Asked often, so this is also where its sign of life is passed on."""
+        """Why the reader ended by itself. Asked often: so its sign of life is passed on here, too."""
         self._heartbeat.beat(self.live.beat)
         return self.live.failed
 
