@@ -8,7 +8,7 @@ fenced writer around changes.py (what a write does) and plan.py (what applying f
 values.py, sealing.py, references.py, resolve.py.
 """
 
-from processor.rules.changes import Applied, Change, Create, Delete, RaiseNextId, Update, Writer
+from processor.rules.changes import Applied, Change, Create, Delete, RaiseNextId, Release, Update, Writer
 from processor.rules.codec import InvalidRule, read_record, to_record
 from processor.rules.errors import (
     FieldError,
@@ -25,6 +25,7 @@ from processor.rules.errors import (
 )
 from processor.rules.live import LiveRules
 from processor.rules.references import References
+from processor.rules.releases import Releases
 from processor.rules.resolve import Resolver
 from processor.rules.schema import RuleDraft, TriggerRule
 from processor.rules.sealing import KeyRing
@@ -46,6 +47,8 @@ __all__ = [
     "OutOfIds",
     "RaiseNextId",
     "References",
+    "Release",
+    "Releases",
     "Resolver",
     "RevisionConflict",
     "RuleDraft",

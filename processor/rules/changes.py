@@ -17,6 +17,7 @@ from processor.rules.codec import TABLE_KEY, InvalidRule, read_id, show_key, to_
 from processor.rules.errors import NameTaken, NoSuchRule, RevisionConflict, StoreFailure
 from processor.rules.identity import new_uid
 from processor.rules.protect import protected
+from processor.rules.releases import RELEASE_KEY, with_released, write_releases
 from processor.rules.schema import RuleDraft, TriggerRule
 from processor.rules.sealing import KeyRing
 from processor.rules.table import Ids, RuleSnapshot
@@ -65,7 +66,16 @@ class RaiseNextId:
     next_id: int
 
 
-Change = Create | Update | Delete | RaiseNextId
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What was put off up to now (ms since 1970) is due: jobs of these rules, jobs to these origins."""
+
+    at_ms: int
+    rules: tuple[int, ...] = ()
+    destinations: tuple[str, ...] = ()
+
+
+Change = Create | Update | Delete | RaiseNextId | Release
 Action = Literal["created", "updated", "deleted"]
 
 
@@ -144,6 +154,7 @@ class _Building:
         self._touched: set[bytes] = set()
         self._newer = next((rule for rule in snapshot.invalid.values() if rule.newer), None)
         self._trusted = not snapshot.table_error
+        self._releases = snapshot.releases
         self._records: list[Record] = []
         self._applied: list[Applied] = []
         self._bytes = 0
@@ -164,12 +175,16 @@ class _Building:
             case RaiseNextId(next_id):
                 self._ids.raise_to(next_id)
                 self._trusted = True
+            case Release():
+                self._release(change)
 
     def finish(self, taken: int, *, last: bool) -> Batch:
         # Ids asked for by a file come in rising order, so a batch that isn't the last must not raise
         # next_id past the ones still to come, even if rules with larger ids stand in the table.
         next_id = self._ids.after_all() if last else self._ids.after_given()
         records = self._records
+        if self._releases is not self._snapshot.releases:
+            records = [*records, Record(RELEASE_KEY, write_releases(self._releases))]
         if self._trusted and (next_id != self._snapshot.next_id or self._snapshot.table_error):
             records = [Record(TABLE_KEY, msgspec.json.encode({"next_id": next_id})), *records]
         return Batch(taken, tuple(records), tuple(self._applied))
@@ -225,6 +240,12 @@ class _Building:
         if isinstance(current, TriggerRule):
             self._names[current.name].discard(current.id)
         self._add(Record(change.key, None), Applied("deleted", current.id, current.name, change.key))
+
+    def _release(self, change: Release) -> None:
+        releases = self._releases
+        if releases.newer:
+            raise StoreFailure(f"the record _release can't be read: {releases.newer}")
+        self._releases = with_released(releases, change.rules, change.destinations, change.at_ms)
 
     def _put(
         self,

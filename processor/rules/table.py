@@ -23,6 +23,7 @@ from processor.rules.codec import (
 )
 from processor.rules.errors import OutOfIds
 from processor.rules.fields import MAX_ID
+from processor.rules.releases import NOTHING_RELEASED, RELEASE_KEY, Releases, read_releases
 from processor.rules.schema import TriggerRule
 
 
@@ -34,6 +35,7 @@ class RuleSnapshot:
     is by the record's raw key. `next_offset` is behind the last record in it, `version` grows with every
     change of the table, rebuilds included. `next_id` is what `_table` says (1 where there is none),
     `table_error` why it can't be relied on, `table_newer` whether that is because a newer version wrote it.
+    `releases` is what need not wait any longer.
     """
 
     rules: Mapping[int, TriggerRule]
@@ -45,6 +47,7 @@ class RuleSnapshot:
     version: int
     table_error: str = ""
     table_newer: bool = False
+    releases: Releases = NOTHING_RELEASED
 
     @cached_property
     def unsealed(self) -> Mapping[int, tuple[str, ...]]:
@@ -138,6 +141,9 @@ class RuleTable:
         if key == TABLE_KEY:
             self._take_next_id(value, headers)
             return None
+        if key == RELEASE_KEY:
+            self._releases = read_releases(value, headers)
+            return None
         raw, rule_id = key or b"", read_id(key)
         if rule_id is not None:
             self._seen.add(rule_id)
@@ -167,6 +173,7 @@ class RuleTable:
                 version=self._version,
                 table_error=self._table_error,
                 table_newer=self._table_newer,
+                releases=self._releases,
             )
         return self._cached
 
@@ -179,6 +186,7 @@ class RuleTable:
         self._next_offset = 0
         self._table_error = ""
         self._table_newer = False
+        self._releases = NOTHING_RELEASED
         self._cached = None
 
     def _take_next_id(self, value: bytes | None, headers: Headers | None) -> None:
