@@ -4,19 +4,21 @@
                             ^                            │
                             └────(probe fails: twice as long)
 
-Closed, it counts over a sliding window, and opens when at least `failure_share` of at least MIN_SAMPLES attempts
-failed, or the last IN_A_ROW all did: a receiver that hangs after a minute of thousands of successes must not need
-as many failures. Open, it refuses. When its back-off is over, one attempt at a time is let through as the probe, a
-real job; its end decides. The back-off doubles from FIRST_BACKOFF_MS to `backoff_max_ms` and is shortened by chance
-to between half and all of it, so that many senders don't probe a receiver in step.
+Closed, it counts over a sliding window, and opens when at least `failure_share` of at least MIN_SAMPLES
+attempts failed, or the last IN_A_ROW all did: a receiver that hangs after a minute of thousands of
+successes must not need as many failures. Open, it refuses. When its back-off is over, one attempt at a time
+is let through as the probe, a real job; its end decides. The back-off doubles from FIRST_BACKOFF_MS to
+`backoff_max_ms` and is shortened by chance to between half and all of it, so that many senders don't probe
+a receiver in step.
 
-A refused job is put off, and something must come back when the back-off ends or nobody would ever probe. So the
-first SCOUTS refused in each open period are told how long to wait, a second apart; all others go the usual climb
-and are woken when the circuit closes (releases.py). A million waiting jobs therefore cost what their climb costs,
-however often the circuit probes; and if there are only a few jobs, all of them are scouts.
+A refused job is put off, and something must come back when the back-off ends or nobody would ever probe. So
+the first SCOUTS refused in each open period are told how long to wait, a second apart; all others go the
+usual climb and are woken when the circuit closes (releases.py). A million waiting jobs therefore cost what
+their climb costs, however often the circuit probes; and if there are only a few jobs, all of them are
+scouts.
 
-Pure: time and chance are arguments. Times are ms of a clock that never goes back (not the wall clock, which does);
-waits are relative. One thread.
+Pure: time and chance are arguments. Times are ms of a clock that never goes back (not the wall clock, which
+does); waits are relative. One thread.
 """
 
 from __future__ import annotations
@@ -72,7 +74,16 @@ class State(StrEnum):
 class Circuit:
     """One circuit. `enter` and `record` belong together, with `free` for an attempt that told nothing."""
 
-    __slots__ = ("_backoff_ms", "_counts", "_policy", "_probe", "_probe_since", "_retry_at", "_row", "_scouts")
+    __slots__ = (
+        "_backoff_ms",
+        "_counts",
+        "_policy",
+        "_probe",
+        "_probe_since",
+        "_retry_at",
+        "_row",
+        "_scouts",
+    )
 
     def __init__(self, policy: CircuitPolicy) -> None:
         self._policy = policy

@@ -1,14 +1,15 @@
-"""All circuits of a sender: one per destination for connection trouble, one per rule for what receivers answer.
+"""All circuits of a sender: per destination for connection trouble, per rule for what receivers answer.
 
-A host that can't be reached is no rule's fault, so all rules that call it stop together; a path that answers 500 is
-no fault of the host's, so only its rule stops. Which of the two an attempt speaks about is `verdicts`.
+A host that can't be reached is no rule's fault, so all rules that call it stop together; a path that
+answers 500 is no fault of the host's, so only its rule stops. Which of the two an attempt speaks about is
+`verdicts`.
 
-    passed = circuits.admits(origin, rule.id, now_ms, version=rule)      # right before the attempt
-    …                                                                    # Refused: put the job off
-    changes = circuits.ended(passed, outcome, now_ms, random())          # always, with None if it was not begun
+    passed = circuits.admits(origin, rule.id, now_ms, version=rule)  # right before the attempt
+    …                                                                # Refused: put the job off
+    changes = circuits.ended(passed, outcome, now_ms, random())      # always; None: it was not begun
 
-Bounded: circuits that have nothing to tell any more are forgotten, and of too many the one longest unused. Pure; times
-are ms of a clock that never goes back.
+Bounded: circuits that have nothing to tell any more are forgotten, and of too many the one longest unused.
+Pure; times are ms of a clock that never goes back.
 """
 
 from __future__ import annotations
@@ -43,10 +44,10 @@ class Verdicts(NamedTuple):
 def verdicts(outcome: Outcome) -> Verdicts:
     """Which circuits an outcome feeds. It is the one that is audited: decided by the retry policy already.
 
-    Any answer, whatever its status, shows that the destination works. A status that will be tried again (or was for
-    the last time) is the rule's trouble; a final 4xx is a receiver at work that didn't like this one job. What failed
-    on the way, time-outs included, is the destination's trouble and leaves the rule unjudged. Attempts that never
-    reached the network say nothing.
+    Any answer, whatever its status, shows that the destination works. A status that will be tried again (or
+    was for the last time) is the rule's trouble; a final 4xx is a receiver at work that didn't like this
+    one job. What failed on the way, time-outs included, is the destination's trouble and leaves the rule
+    unjudged. Attempts that never reached the network say nothing.
     """
     if outcome.kind is Kind.DELIVERED:
         return Verdicts(destination=True, rule=True)
@@ -98,8 +99,8 @@ class Circuits:
     def admits(self, origin: str, rule_id: int, now_ms: int, version: object = None) -> Passed | Refused:
         """Whether an attempt may begin. It needs both circuits, and is the probe of each that is half-open.
 
-        `version`: the rule as it is (compared by identity): a changed rule may have been mended, so its circuit
-        starts anew.
+        `version`: the rule as it is (compared by identity): a changed rule may have been mended, so its
+        circuit starts anew.
         """
         destination = self._destinations.circuit(origin, now_ms)
         if not destination.admits(now_ms):
@@ -122,9 +123,7 @@ class Circuits:
             _Told(said.destination, passed.destination_probe, now_ms, chance),
         ):
             changes.append(_change("destination", passed.origin, passed.destination, now_ms))
-        if self._rules.told(
-            passed.rule_id, passed.rule, _Told(said.rule, passed.rule_probe, now_ms, chance)
-        ):
+        if self._rules.told(passed.rule_id, passed.rule, _Told(said.rule, passed.rule_probe, now_ms, chance)):
             changes.append(_change("rule", passed.rule_id, passed.rule, now_ms))
         return changes
 

@@ -1,8 +1,8 @@
 """What need not wait any longer: jobs put off before their destination or rule was released.
 
-A destination or rule is released when its circuit closes, and when somebody asks for it. A job that was put off
-before that moment is due at once, wherever in its tier it is met; one put off later waits as it was told. Bounded
-and pure; times are ms since 1970, of the brokers' clock as good as it is known.
+A destination or rule is released when its circuit closes, and when somebody asks for it. A job that was put
+off before that moment is due at once, wherever in its tier it is met; one put off later waits as it was
+told. Bounded and pure; times are ms since 1970, of the brokers' clock as good as it is known.
 """
 
 from __future__ import annotations
