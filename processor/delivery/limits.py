@@ -1,29 +1,32 @@
-"""Rate limits of rules: how many attempts go out in any stretch of time, and when the others shall come again.
+"""Rate limits of rules: how many attempts go out in any stretch of time, and when the others come again.
 
-`take` is the last question before a POST. It either spends one of the rule's tokens, and then the attempt must be
-made at once, or says how long to wait; a wait beyond a few seconds is not waited in memory but in a retry topic,
-until exactly then.
+`take` is the last question before a POST. It either spends one of the rule's tokens, and then the attempt
+must be made at once, or says how long to wait; a wait beyond a few seconds is not waited in memory but in a
+retry topic, until exactly then.
 
-Two things are kept apart. The *bucket* (GCRA, ITU-T I.371: one number instead of tokens) knows what was sent: in any
-stretch of t there go at most burst + rate × t, however jobs come, late, twice or all together. The *line* only says
-when to come again: each place in it is one emission interval behind the one before, so that jobs put off return at
-the rate at which they can go, find a token, and make one trip each. A job that comes for the first time goes to the
-line's end as long as somebody is in it. What follows from that:
+Two things are kept apart. The *bucket* (GCRA, ITU-T I.371: one number instead of tokens) knows what was
+sent: in any stretch of t there go at most burst + rate × t, however jobs come, late, twice or all together.
+The *line* only says when to come again: each place in it is one emission interval behind the one before, so
+that jobs put off return at the rate at which they can go, find a token, and make one trip each. A job that
+comes for the first time goes to the line's end as long as somebody is in it. What follows from that:
 
-- New jobs never push aside those that have waited; a job that was put off and comes late finds its token still there.
-- A place whose job never comes back (cancelled, expired) is not lost: a token that nobody took for GRACE_MS goes to
-  whoever comes.
-- After a restart or a rebalance the line is forgotten while its jobs are still on their way. They and the new ones
-  then come twice as fast as they can go, the bucket holds the rate, and half of them are put off once more, each to a
-  place of its own. Whoever finds no token within a few seconds goes to the end; nobody goes round in circles.
-- A bucket whose past nobody knows holds one token: a rule that fires now and then is not held up by a restart, and one
-  that fires all the time has no second burst. Per change of owner at most one attempt more than the limit may go.
-- When the limit changes, the bucket stays as full as it was, in parts of its size, and the line begins anew. Jobs that
-  had places far ahead keep their times: with a higher limit they come no earlier (`deliveries release` has them
-  tried at once), with a lower one they are put off again.
+- New jobs never push aside those that have waited; a job that was put off and comes late finds its token
+  still there.
+- A place whose job never comes back (cancelled, expired) is not lost: a token that nobody took for GRACE_MS
+  goes to whoever comes.
+- After a restart or a rebalance the line is forgotten while its jobs are still on their way. They and the
+  new ones then come twice as fast as they can go, the bucket holds the rate, and half of them are put off
+  once more, each to a place of its own. Whoever finds no token within a few seconds goes to the end; nobody
+  goes round in circles.
+- A bucket whose past nobody knows holds one token: a rule that fires now and then is not held up by a
+  restart, and one that fires all the time has no second burst. Per change of owner at most one attempt more
+  than the limit may go.
+- When the limit changes, the bucket stays as full as it was, in parts of its size, and the line begins
+  anew. Jobs that had places far ahead keep their times: with a higher limit they come no earlier
+  (`deliveries release` has them tried at once), with a lower one they are put off again.
 
-Pure: `now_ms` is of a clock that never goes back, waits are relative to it. Everything is kept in whole numbers of
-1/count ms, so nothing is ever rounded in favour of an attempt. One thread.
+Pure: `now_ms` is of a clock that never goes back, waits are relative to it. Everything is kept in whole
+numbers of 1/count ms, so nothing is ever rounded in favour of an attempt. One thread.
 """
 
 from __future__ import annotations
@@ -107,10 +110,11 @@ class _Held:
 
 
 class Limits:
-    """The limits of all rules whose jobs this process owns: a rule with one has all its jobs in one partition.
+    """The limits of all rules whose jobs this process owns: a rule with one has all its jobs in one
+    partition.
 
-    Those that are idle are forgotten now and then, so there are about as many as there are rules that sent something
-    within their unit of time.
+    Those that are idle are forgotten now and then, so there are about as many as there are rules that sent
+    something within their unit of time.
     """
 
     def __init__(self) -> None:
@@ -147,7 +151,5 @@ class Limits:
     def _sweep(self, now_ms: int) -> None:
         if len(self._held) < self._sweep_above:
             return
-        self._held = {
-            rule_id: held for rule_id, held in self._held.items() if not held.limit.idle(now_ms)
-        }
+        self._held = {rule_id: held for rule_id, held in self._held.items() if not held.limit.idle(now_ms)}
         self._sweep_above = max(_SWEEP_ABOVE, 2 * len(self._held))
