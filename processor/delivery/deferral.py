@@ -1,10 +1,11 @@
 """Where a job goes that is put off without an attempt, and until when.
 
-Three kinds of waits. `climbing`: nobody knows how long (rule paused or invalid, circuit open): one tier longer each
-time, up to 10m, so a job that can't go out costs ever fewer records. `within`: its time is known roughly (a scout of a
-circuit, a place behind a full queue): one record in the shortest tier that holds all of the wait; should others stand
-before it in that topic it comes later, but never later than the tier's delay. `exact`: its time is known and kept (a
-rate limit): by hops, as a scheduled attempt waits. Pure; ms.
+Three kinds of waits. `climbing`: nobody knows how long (rule paused or invalid, circuit open): one tier
+longer each time, up to 10m, so a job that can't go out costs ever fewer records. `within`: its time is
+known roughly (a scout of a circuit, a place behind a full queue): one record in the shortest tier that
+holds all of the wait; should others stand before it in that topic it comes later, but never later than the
+tier's delay. `exact`: its time is known and kept (a rate limit): by hops, as a scheduled attempt waits.
+Pure; ms.
 """
 
 from __future__ import annotations

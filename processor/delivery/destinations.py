@@ -1,23 +1,25 @@
-"""Jobs that are due and wait for their destination: one bounded queue per destination, a share of the sender for each.
+"""Jobs that are due and wait for their destination: a bounded queue and a fair share of the sender for each.
 
-A destination (scheme, host, port: the origin) has at most `concurrency` attempts under way. Whose turn it is goes
-round, one job each time: over the destinations that have room, and within a destination over its rules. So neither a
-slow host nor a rule with a backlog takes more than its share. Every operation on a job takes constant time.
+A destination (scheme, host, port: the origin) has at most `concurrency` attempts under way. Whose turn it
+is goes round, one job each time: over the destinations that have room, and within a destination over its
+rules. So neither a slow host nor a rule with a backlog takes more than its share. Every operation on a job
+takes constant time.
 
-How long a queue may get depends on how much room is left in all: never longer than that room. One busy destination
-gets half of the memory, two get a third each, and there is always room for one that was quiet until now; no
-destination has to be asked to give back what it has.
+How long a queue may get depends on how much room is left in all: never longer than that room. One busy
+destination gets half of the memory, two get a third each, and there is always room for one that was quiet
+until now; no destination has to be asked to give back what it has.
 
-A job that finds its queue full is held or put off: `when_full` decides. Holding means back-pressure: the job stays
-in hand, nothing more is taken from Kafka until it fits. That costs nothing and keeps the order, but everything
-behind it in the partitions stands still, so it is right only where nobody else would suffer: no other destination
-has been active in the last minute, and the queue will be through in a few seconds. A healthy receiver with a backlog
-is that case; were its backlog put off instead, every one of its jobs would be written to a retry topic and read again,
-round and round, only to find the queue full of others. In any other case a queue that is full must not hold up the
-rest: the job is put off, and the partition goes on. It is told a time when there should be a place for it: places
-are given out at the pace at which the destination has been getting through its jobs, so those put off come back
-spaced like that, once each, and the receiver neither idles nor is asked in vain. While somebody has such a place, new
-jobs get only the first half of the queue.
+A job that finds its queue full is held or put off: `when_full` decides. Holding means back-pressure: the
+job stays in hand, nothing more is taken from Kafka until it fits. That costs nothing and keeps the order,
+but everything behind it in the partitions stands still, so it is right only where nobody else would suffer:
+no other destination has been active in the last minute, and the queue will be through in a few seconds. A
+healthy receiver with a backlog is that case; were its backlog put off instead, every one of its jobs would
+be written to a retry topic and read again, round and round, only to find the queue full of others. In any
+other case a queue that is full must not hold up the rest: the job is put off, and the partition goes on. It
+is told a time when there should be a place for it: places are given out at the pace at which the
+destination has been getting through its jobs, so those put off come back spaced like that, once each, and
+the receiver neither idles nor is asked in vain. While somebody has such a place, new jobs get only the
+first half of the queue.
 
 Pure: times are ms of a clock that never goes back. One thread.
 """
@@ -95,21 +97,24 @@ class Destinations(Generic[_Job]):
     def __init__(self, concurrency: int, most: int) -> None:
         self._concurrency = concurrency
         self._most = most
-        self._all: OrderedDict[str, _Destination[_Job]] = OrderedDict()  # least recently active first
-        self._turns: OrderedDict[str, _Destination[_Job]] = OrderedDict()  # those that could start one
-        self._where: OrderedDict[_Job, tuple[_Destination[_Job], int]] = OrderedDict()  # as offered
+        self._all: dict[str, _Destination[_Job]] = {}  # all that are active or have anything to do
+        self._active: OrderedDict[str, int] = (
+            OrderedDict()
+        )  # when each was last offered a job, longest ago first
+        self._turns: OrderedDict[str, _Destination[_Job]] = OrderedDict()  # those that could start a job
+        self._where: OrderedDict[_Job, tuple[_Destination[_Job], int]] = OrderedDict()  # in the order offered
 
     def offer(self, origin: str, rule_id: int, job: _Job, now_ms: int, *, returning: bool = False) -> bool:
         """Queue a job that is due. False: no place, see `full`.
 
         `returning`: whether it was put off before.
         """
-        self._forget_quiet(now_ms)
         destination = self._all.get(origin)
         if destination is None:
             destination = self._all[origin] = _Destination(origin, now_ms)
-        destination.active_at = now_ms
-        self._all.move_to_end(origin)
+        self._active[origin] = now_ms
+        self._active.move_to_end(origin)
+        self._forget_quiet(now_ms)
         room = self._most - len(self._where)
         if destination.line_at > now_ms and not returning:
             room //= 2
@@ -125,7 +130,8 @@ class Destinations(Generic[_Job]):
         """What to do with a job that `offer` has just refused."""
         destination = self._all[origin]
         busy_ms, per_ms = destination.pace.of(now_ms, busy=destination.in_flight > 0)
-        others = any(other is not destination for other in self._last_active(2, now_ms))
+        self._forget_quiet(now_ms)
+        others = len(self._active) > (origin in self._active)
         decided = when_full(Load(destination.waiting, busy_ms, per_ms, others))
         if isinstance(decided, Hold) or decided.wait_ms is None:
             return decided
@@ -137,7 +143,7 @@ class Destinations(Generic[_Job]):
         """Up to `room` jobs to start now; each needs one `ended`."""
         taken: list[_Job] = []
         while self._turns and len(taken) < room:
-            origin, destination = self._turns.popitem(last=False)
+            _, destination = self._turns.popitem(last=False)
             rule_id, queue = destination.rules.popitem(last=False)
             job, _ = queue.popitem(last=False)
             if queue:
@@ -158,6 +164,7 @@ class Destinations(Generic[_Job]):
             destination.pace.finished()
         destination.in_flight -= 1
         self._may_start(destination)
+        self._forget_idle(destination)
 
     def remove(self, jobs: Iterable[_Job]) -> None:
         """Forget these where they wait; those that don't are ignored."""
@@ -173,6 +180,7 @@ class Destinations(Generic[_Job]):
             destination.waiting -= 1
             if not destination.waiting:
                 self._turns.pop(destination.origin, None)
+                self._forget_idle(destination)
 
     def waiting(self) -> int:
         """Jobs that wait, in all."""
@@ -195,36 +203,28 @@ class Destinations(Generic[_Job]):
         if destination.waiting and destination.in_flight < self._concurrency:
             self._turns.setdefault(destination.origin, destination)
 
-    def _last_active(self, count: int, now_ms: int) -> list[_Destination[_Job]]:
-        latest = []
-        for origin in reversed(self._all):
-            if len(latest) == count or now_ms - self._all[origin].active_at > ACTIVE_MS:
-                break
-            latest.append(self._all[origin])
-        return latest
-
     def _forget_quiet(self, now_ms: int) -> None:
-        """One or two that have nothing to do and were not asked for in a minute; else the next in line."""
-        for _ in range(min(2, len(self._all))):
-            origin, destination = next(iter(self._all.items()))
-            if now_ms - destination.active_at <= ACTIVE_MS:
+        while self._active:
+            origin, at = next(iter(self._active.items()))
+            if now_ms - at <= ACTIVE_MS:
                 return
-            if destination.waiting or destination.in_flight or destination.line_at > now_ms:
-                # Busy without new jobs: to the other end, so that it is not looked at again and again. It stays
-                # as long as it has work, and does not count as active.
-                self._all.move_to_end(origin)
-                return
-            del self._all[origin]
+            del self._active[origin]
+            self._forget_idle(self._all[origin])
+
+    def _forget_idle(self, destination: _Destination[_Job]) -> None:
+        """Unless it has anything to do, or had a moment ago."""
+        idle = not destination.waiting and not destination.in_flight
+        if idle and destination.origin not in self._active:
+            del self._all[destination.origin]
 
 
 class _Destination(Generic[_Job]):
     """One queue: by rule, the rule whose turn is next first."""
 
-    __slots__ = ("active_at", "in_flight", "line_at", "origin", "pace", "rules", "waiting")
+    __slots__ = ("in_flight", "line_at", "origin", "pace", "rules", "waiting")
 
     def __init__(self, origin: str, now_ms: int) -> None:
         self.origin = origin
-        self.active_at = now_ms
         self.rules: OrderedDict[int, OrderedDict[_Job, None]] = OrderedDict()
         self.waiting = 0
         self.in_flight = 0
