@@ -29,6 +29,7 @@ from processor.settings_values import (
     Listen,
     Port,
     ReadableFile,
+    Share,
     StartFrom,
 )
 
@@ -127,6 +128,22 @@ class SenderTlsSettings(Group):
         return self
 
 
+class CircuitSettings(Group):
+    """Circuit breakers: when the sender stops calling a destination or sending for a rule, and probes."""
+
+    window: PositiveDuration = Field(default=timedelta(minutes=1), description="How far back attempts count.")
+    failure_share: Share = Field(
+        default=0.5,
+        description="The share of failed attempts, of at least five within the window, from which on nothing"
+        " is sent any more but a probe now and then. Twenty failures in a row do it too.",
+    )
+    backoff_max: PositiveDuration = Field(
+        default=timedelta(minutes=5),
+        description="The longest time between two probes; it begins with 5s and doubles. A receiver that"
+        " came back is noticed within it.",
+    )
+
+
 class SenderSettings(Group):
     """The sender: when it tries, how long, how much at once."""
 
@@ -145,10 +162,15 @@ class SenderSettings(Group):
         default=timedelta(seconds=5), description="Time for the connection of an attempt, TLS included."
     )
     max_in_flight: Count = Field(default=1000, description="Attempts under way at once in one process.")
+    destination_concurrency: Count = Field(
+        default=16,
+        description="Attempts under way at once to one destination (scheme, host and port) in one process.",
+    )
     retry_after_max: Duration = Field(
         default=timedelta(hours=1),
         description="The longest wait that a receiver's Retry-After is followed for.",
     )
+    circuit: CircuitSettings = CircuitSettings()
     egress: EgressSettings = EgressSettings()
     tls: SenderTlsSettings = SenderTlsSettings()
 

@@ -39,6 +39,16 @@ def _not_bool(value: object) -> object:
     return value
 
 
+def _share(value: object) -> float:
+    try:
+        share = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else 0.0
+    except ValueError:
+        share = 0.0
+    if not 0 < share <= 1:
+        raise ValueError(f"must be a number above 0, at most 1 (got {value!r})")
+    return share
+
+
 def _topic_chars(value: str) -> str:
     if not _TOPIC_NAME.fullmatch(value):
         raise ValueError(
@@ -234,6 +244,7 @@ def _show_properties(value: Mapping[str, PropertyValue]) -> dict[str, PropertyVa
 
 Count = Annotated[int, BeforeValidator(_not_bool), Field(ge=1)]
 CountFrom0 = Annotated[int, BeforeValidator(_not_bool), Field(ge=0, le=2**63 - 1)]
+Share = Annotated[float, BeforeValidator(_share)]
 Port = Annotated[int, BeforeValidator(_not_bool), Field(ge=1, le=65535)]
 TopicPrefix = Annotated[str, AfterValidator(_topic_chars)]
 KafkaName = Annotated[str, AfterValidator(_kafka_name)]

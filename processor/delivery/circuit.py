@@ -27,6 +27,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from processor.settings import CircuitSettings
+
 MIN_SAMPLES: Final = 5
 """Attempts within the window below which no share says anything."""
 
@@ -61,6 +63,15 @@ class CircuitPolicy:
     window_ms: int = 60_000
     failure_share: float = 0.5
     backoff_max_ms: int = 300_000
+
+    @classmethod
+    def of(cls, settings: CircuitSettings) -> CircuitPolicy:
+        """From sender.circuit."""
+        return cls(
+            int(settings.window.total_seconds() * 1000),
+            settings.failure_share,
+            int(settings.backoff_max.total_seconds() * 1000),
+        )
 
 
 class State(StrEnum):

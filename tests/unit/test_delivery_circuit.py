@@ -15,6 +15,7 @@ from processor.delivery.circuit import (
     CircuitPolicy,
     State,
 )
+from processor.settings import Settings
 
 POLICY = CircuitPolicy(window_ms=60_000, failure_share=0.5, backoff_max_ms=300_000)
 T = 1_000_000
@@ -30,6 +31,10 @@ def opened(now_ms: int = T, policy: CircuitPolicy = POLICY) -> Circuit:
     fail(circuit, MIN_SAMPLES, now_ms)
     assert circuit.state(now_ms) is State.OPEN
     return circuit
+
+
+def test_the_settings_defaults_are_the_policys() -> None:
+    assert CircuitPolicy.of(Settings().sender.circuit) == CircuitPolicy()
 
 
 def test_single_failures_open_nothing_and_a_dead_receiver_opens_at_the_fifth() -> None:
