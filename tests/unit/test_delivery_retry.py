@@ -100,6 +100,33 @@ def test_gone_is_final_whatever_is_left() -> None:
     assert next_wait(1, status=410, retry_after="5") == Reason.GONE
 
 
+@pytest.mark.parametrize("status", [301, 307, 400, 429, 500, 503, 599])
+def test_retry_after_counts_on_any_answer_that_was_no(status: int) -> None:
+    assert next_wait(1, status=status, retry_after="120") == 120_000
+
+
+@pytest.mark.parametrize("status", [None, 101, 600, 999])
+def test_retry_after_counts_on_nothing_else(status: int | None) -> None:
+    assert next_wait(1, status=status, retry_after="120") == 5_000
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422, 499])
+def test_a_4xx_is_final_where_the_rule_says_so(status: int) -> None:
+    policy = RetryPolicy(POLICY.schedule_ms, retry_4xx=False)
+    assert next_wait(1, policy, status=status, retry_after="5") == Reason.REFUSED
+
+
+@pytest.mark.parametrize("status", [None, 301, 399, 408, 425, 429, 500, 503])
+def test_what_may_work_later_is_tried_again_whatever_the_rule_says_of_4xx(status: int | None) -> None:
+    policy = RetryPolicy(POLICY.schedule_ms, retry_4xx=False)
+    assert next_wait(1, policy, status=status) == 5_000
+
+
+def test_gone_is_gone_also_where_4xx_are_final() -> None:
+    policy = RetryPolicy(POLICY.schedule_ms, retry_4xx=False)
+    assert next_wait(1, policy, status=410) == Reason.GONE
+
+
 @pytest.mark.parametrize("status", [None, 301, 400, 404, 408, 425, 429, 500, 503, 599])
 def test_every_other_failure_is_tried_again(status: int | None) -> None:
     assert next_wait(1, status=status) == 5_000
