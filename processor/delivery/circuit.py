@@ -13,7 +13,7 @@ a receiver in step.
 
 A refused job is put off, and something must come back when the back-off ends or nobody would ever probe. So
 the first SCOUTS refused in each open period are told how long to wait, a second apart; all others go the
-usual climb and are woken when the circuit closes (releases.py). A million waiting jobs therefore cost what
+usual climb and are woken when the circuit closes (woken.py). A million waiting jobs therefore cost what
 their climb costs, however often the circuit probes; and if there are only a few jobs, all of them are
 scouts.
 

@@ -5,7 +5,7 @@ import pytest
 from processor.delivery.circuit import FIRST_BACKOFF_MS, MIN_SAMPLES, CircuitPolicy, State
 from processor.delivery.circuits import Change, Circuits, Passed, Refused, Verdicts, verdicts
 from processor.delivery.outcome import Kind, Outcome, Reason, Stage
-from processor.delivery.releases import Releases
+from processor.delivery.woken import Woken
 
 POLICY = CircuitPolicy(window_ms=60_000, failure_share=0.5, backoff_max_ms=300_000)
 T = 1_000_000
@@ -189,25 +189,25 @@ def test_there_are_never_more_than_the_bound() -> None:
     assert len(circuits) == 20
 
 
-def test_what_was_put_off_before_a_release_is_due_and_what_came_later_is_not() -> None:
-    releases = Releases()
-    assert not releases
-    releases.release(A, 1_000)
+def test_what_was_put_off_before_its_circuit_closed_is_due_and_what_came_later_is_not() -> None:
+    woken = Woken()
+    assert not woken
+    woken.wake(A, 1_000)
 
-    assert releases.covers(A, 1, 999)
-    assert not releases.covers(A, 1, 1_000)
-    assert not releases.covers(B, 1, 999)
-    releases.release(1, 2_000)
-    assert releases.covers(B, 1, 1_999)
-    releases.release(1, 500)
-    assert releases.covers(B, 1, 1_999)
-    releases.withdraw(1)
-    assert not releases.covers(B, 1, 0)
+    assert woken.covers(A, 1, 999)
+    assert not woken.covers(A, 1, 1_000)
+    assert not woken.covers(B, 1, 999)
+    woken.wake(1, 2_000)
+    assert woken.covers(B, 1, 1_999)
+    woken.wake(1, 500)
+    assert woken.covers(B, 1, 1_999)
+    woken.withdraw(1)
+    assert not woken.covers(B, 1, 0)
 
 
-def test_the_oldest_releases_are_forgotten() -> None:
-    releases = Releases(most=2)
+def test_what_was_woken_longest_ago_is_forgotten() -> None:
+    woken = Woken(most=2)
     for n in (1, 2, 1, 3):
-        releases.release(n, 1_000)
+        woken.wake(n, 1_000)
 
-    assert [releases.covers("", n, 0) for n in (1, 2, 3)] == [True, False, True]
+    assert [woken.covers("", n, 0) for n in (1, 2, 3)] == [True, False, True]
