@@ -12,7 +12,7 @@ ARGS ?=
 LOCK = .tocsin/lock/bin/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint soak lock clean
+.PHONY: help venv demo test lint soak bench profile lock clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -27,6 +27,12 @@ test: $(STAMP) ## run all tests; TOCSIN_TEST_BROKER=auto|docker|java|embedded|ho
 
 soak: $(STAMP) ## run the long form of the long tests
 	$(BIN)/pytest -m soak $(ARGS)
+
+bench: $(STAMP) ## compare with the least that the work can cost, on a Kafka of its own; ARGS=--quick is short
+	$(BIN)/python -m benchmarks $(ARGS)
+
+profile: $(STAMP) ## say where the matcher's microseconds go
+	$(BIN)/python -m benchmarks.steps $(ARGS)
 
 lint: $(STAMP) ## check style, types and the layers
 	$(BIN)/ruff check

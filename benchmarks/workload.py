@@ -2,7 +2,8 @@
 
 Each event's message holds a number from 0 to 9,999 and its rules look at that number's last digits, so of any
 count of rules (a power of ten) an event that hits fires exactly one, and hits spread over all of them. An
-event that misses differs from one that hits by two words in the message.
+event that misses has the same words but one: no literal but `code=` tells them apart. Of the rules each has
+its own digits, most have words of their own, and they say "and then" in several ways.
 """
 
 import random
@@ -19,11 +20,23 @@ SEVERITIES = ("debug", "info", "warning", "error", "critical")
 Lists = Literal["open", "listed"]
 """Rules that accept every severity and source, or rules that name three of the fifty sources."""
 
+_VERBS = (
+    *("rejected", "failed", "refused", "aborted", "crashed"),
+    *("denied", "expired", "dropped", "stalled", "broken"),
+)
+_NOUNS = (
+    *("payment", "shipment", "login", "upload", "backup"),
+    *("checkout", "invoice", "webhook", "replica", "session"),
+)
 _PATTERNS = (
-    r"rejected: code=\d{{{free}}}{last}\b",
-    r"(?i)REJECTED: code=[0-9]{{{free}}}{last} ",
-    r"(?:order|cart|refund)-[0-9a-f]+ rejected: code=\d{{{free}}}{last}(?: |$)",
-    r"code=\d{{{free}}}{last} \(attempt \d+\) after \d+ ms",
+    r"{verb}: {code}\b",
+    r"(?i){VERB}: {code} ",
+    r"(?:order|cart|refund)-[0-9a-f]+ {noun} {verb}: {code}(?: |$)",
+    r"{noun}.*{code} \(attempt \d+\) after \d+ ms",
+    r"^\w+-\S+ {noun} .*{code} ",
+    r"{noun} {verb}.{{0,20}}{code}\D",
+    r"\b(?:{noun}|disk) {verb}\b.*\b{code}\b",
+    r"{code} .*[1-9]\d{{0,2}} ms$",
 )
 
 
@@ -34,10 +47,10 @@ def source(number: int) -> str:
 def event(number: int, hit: bool, chance: random.Random) -> bytes:
     """One event of about 300 bytes."""
     code = chance.randrange(CODES)
-    what, found = ("rejected", "code") if hit else ("settled", "state")
+    what = f"{_NOUNS[code // 10 % 10]} {_VERBS[code % 10]}: {'code' if hit else 'state'}={code:04d}"
     kind, order = chance.choice(("order", "cart", "refund")), chance.getrandbits(32)
     attempt, spent = number % 4 + 1, chance.randrange(1, 900)
-    text = f"{kind}-{order:08x} {what}: {found}={code:04d} (attempt {attempt}) after {spent} ms"
+    text = f"{kind}-{order:08x} {what} (attempt {attempt}) after {spent} ms"
     return msgspec.json.encode(
         {
             "severity": chance.choice(SEVERITIES),
@@ -72,7 +85,13 @@ def sent_at(body: bytes) -> int | None:
 def pattern(number: int, of: int) -> str:
     """The regex of rule `number` (from 0) of `of` rules, a power of ten up to CODES."""
     digits = len(str(of)) - 1
-    return _PATTERNS[number % len(_PATTERNS)].format(free=4 - digits, last=f"{number:0{digits}d}")
+    verb = _VERBS[number % 10]
+    return _PATTERNS[number % len(_PATTERNS)].format(
+        code=rf"code=\d{{{4 - digits}}}{number:0{digits}d}",
+        verb=verb,
+        VERB=verb.upper(),
+        noun=_NOUNS[number // 10 % 10] if of > 10 else r"\w+",
+    )
 
 
 def rule(number: int, of: int, lists: Lists, target: str) -> dict[str, Any]:
