@@ -1,6 +1,7 @@
 """The rules of the run: read from files, aimed at the demo's own receiver, written by the rule store."""
 
 import base64
+import time
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from io import StringIO
@@ -16,7 +17,7 @@ from processor.rules.files import read_rules
 from processor.rules.plan import SourcedDraft, Wanted, make_plan
 from processor.rules.resolve import signing_key
 from processor.rules.table import RuleSnapshot
-from processor.rules.values import Reference
+from processor.rules.values import Reference, SecretValue
 from processor.settings import Settings
 
 _VARIABLE = "env:"
@@ -61,7 +62,7 @@ def load_rules(
         drafts.append(SourcedDraft(place, draft.model_copy(update={"action_target": target})))
         for reference in _references(draft):
             _provide(reference, f"{place} ({draft.name})", environ, random, secrets)
-        if (secret := draft.action_secret) is not None:
+        if (secret := _signing(draft)) is not None:
             if isinstance(secret, Reference):
                 name = secret.ref.removeprefix(_VARIABLE)
                 keys[draft.name] = signing_key(secrets.get(name) or environ[name])
@@ -100,8 +101,16 @@ def apply_rules(rules: DemoRules, settings: Settings) -> int:
 
 
 def _references(draft: RuleDraft) -> Iterable[Reference]:
-    values = (draft.action_secret, *draft.delivery.headers.values())
+    values = (*(secret for _, secret in draft.signing_secrets()), *draft.delivery.headers.values())
     return (value for value in values if isinstance(value, Reference))
+
+
+def _signing(draft: RuleDraft) -> SecretValue | None:
+    """The secret that signs now, one of them during a rotation: any valid signature is enough."""
+    if not isinstance(draft.action_secret, tuple):
+        return draft.action_secret
+    now_ms = time.time_ns() // 1_000_000
+    return next((one.value for one in draft.action_secret if one.holds(now_ms)), None)
 
 
 def _provide(

@@ -20,6 +20,7 @@ from processor.rules.explain import invalid_fields
 from processor.rules.fields import MAX_ID, MAX_NAME, format_time
 from processor.rules.identity import check_uid
 from processor.rules.schema import TriggerRule
+from processor.rules.values import Reference, Secret, SecretWindow
 
 FORMAT: Final = 1
 """The newest record format this version knows (header `tocsin-format`, absent is 1)."""
@@ -140,7 +141,7 @@ def to_fields(rule: TriggerRule) -> dict[str, Any]:
         "action_target": _value(rule.action_target),
     }
     if rule.action_secret is not None:
-        fields["action_secret"] = _value(rule.action_secret)
+        fields["action_secret"] = _signing(rule.action_secret)
     if rule.muted_until is not None:
         fields["muted_until"] = format_time(rule.muted_until)
     if rule.paused:
@@ -160,13 +161,26 @@ def _delivery(rule: TriggerRule) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     if delivery.timeout is not None:
         fields["timeout"] = format_duration(delivery.timeout)
+    if delivery.rate_limit is not None:
+        fields["rate_limit"] = str(delivery.rate_limit)
     if delivery.max_attempts is not None:
         fields["max_attempts"] = delivery.max_attempts
     if delivery.expires_after is not None:
         fields["expires_after"] = format_duration(delivery.expires_after)
+    if not delivery.retry_4xx:
+        fields["retry_4xx"] = False
     if delivery.headers:
         fields["headers"] = {name: _value(value) for name, value in delivery.headers.items()}
     return fields
+
+
+def _signing(secret: Secret | Reference | tuple[SecretWindow, ...]) -> Any:
+    return [_window(one) for one in secret] if isinstance(secret, tuple) else _value(secret)
+
+
+def _window(window: SecretWindow) -> dict[str, Any]:
+    times = {"not_before": window.not_before, "not_after": window.not_after}
+    return {**_value(window.value), **{n: format_time(at) for n, at in times.items() if at is not None}}
 
 
 def _value(value: str | BaseModel) -> Any:

@@ -27,7 +27,7 @@ def invalid_fields(failure: ValidationError) -> InvalidFields:
 
 
 def _error(error: ErrorDetails) -> FieldError:
-    place = error["loc"]
+    place = (*error["loc"], *error.get("ctx", {}).get("place", ()))
     kind, given = error["type"], error.get("input")
     if kind in ("string_type", "string_unicode"):
         message = f"expected text, not {_kind_of(given)}" if kind == "string_type" else "is not valid Unicode"

@@ -6,7 +6,7 @@ No message repeats a value that may be secret. `null` counts as absent wherever 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
@@ -17,6 +17,7 @@ from processor.patterns import PatternError, compile_pattern
 from processor.rules.headers import check_header_name, check_header_value
 from processor.rules.identity import check_uid
 from processor.rules.lists import GO_SPACE, split_list
+from processor.rules.rate import Rate, parse_rate
 from processor.rules.target import parse_target
 from processor.rules.values import (
     PLACEHOLDER,
@@ -24,6 +25,7 @@ from processor.rules.values import (
     Secret,
     SecretTarget,
     SecretValue,
+    SecretWindow,
     check_secret,
     read_value,
 )
@@ -31,6 +33,8 @@ from processor.rules.values import (
 MAX_ID = 2**53 - 1
 """The largest integer that every JSON reader keeps exact (RFC 8259, 6)."""
 MAX_NAME = 255
+MAX_SECRETS = 8
+"""In one list: each that is valid costs a signature per webhook."""
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 _T = TypeVar("_T")
@@ -39,6 +43,11 @@ _T = TypeVar("_T")
 def wrong(message: str) -> PydanticCustomError:
     """A field's error with exactly these words."""
     return PydanticCustomError("rule_field", "{message}", {"message": message})
+
+
+def wrong_at(message: str, *place: int | str) -> PydanticCustomError:
+    """The same, of a part of the field: a place in its list, a name in that."""
+    return PydanticCustomError("rule_field", "{message}", {"message": message, "place": place})
 
 
 def format_time(moment: datetime) -> str:
@@ -102,11 +111,56 @@ def _check_pattern(pattern: str) -> None:
 def _read_secret(value: object) -> object:
     if value is None or value == "":
         return None
+    if isinstance(value, list | tuple):
+        return _read_windows(value)
     if isinstance(value, str):
         value = {"secret": value}
     if isinstance(value, dict | Secret | Reference):
         return read_value(value)
     raise wrong("expected text, a secret or a ref")
+
+
+def _read_windows(values: list[object] | tuple[object, ...]) -> tuple[SecretWindow, ...]:
+    if not values:
+        raise wrong("is an empty list; leave it out to send without a signature")
+    if len(values) > MAX_SECRETS:
+        raise wrong(f"has more than {MAX_SECRETS} secrets")
+    return tuple(
+        value if isinstance(value, SecretWindow) else _read_window(value, place)
+        for place, value in enumerate(values)
+    )
+
+
+def _read_window(value: object, place: int) -> SecretWindow:
+    if isinstance(value, str):
+        value = {"secret": value}
+    if not isinstance(value, Mapping):
+        raise wrong_at(
+            "expected text, a secret or a ref, with not_before and not_after if it has them", place
+        )
+    times: dict[str, object] = {}
+    for name in ("not_before", "not_after"):
+        try:
+            times[name] = _read_time(value.get(name))
+        except PydanticCustomError as error:
+            raise wrong_at(error.message(), place, name) from None
+    begins, ends = times["not_before"], times["not_after"]
+    if isinstance(begins, datetime) and isinstance(ends, datetime) and begins >= ends:
+        raise wrong_at("is not later than not_before", place, "not_after")
+    try:
+        read = read_value({name: held for name, held in value.items() if name not in times})
+    except PydanticCustomError as error:
+        raise wrong_at(error.message(), place) from None
+    return SecretWindow.model_validate({"value": read, **times})
+
+
+def _read_rate(value: object) -> object:
+    if value is None or isinstance(value, Rate):
+        return value
+    try:
+        return parse_rate(value)
+    except ValueError as error:
+        raise wrong(str(error)) from None
 
 
 def _read_target(value: object) -> object:
@@ -148,7 +202,8 @@ Accepted = Annotated[tuple[str, ...], BeforeValidator(_read_list)]
 """The values a filter accepts; none is any."""
 PatternText = Annotated[str, AfterValidator(_checked(_check_pattern)), null_as(str)]
 Moment = Annotated[datetime, BeforeValidator(_read_time)]
-SigningSecret = Annotated[Secret | Reference | None, BeforeValidator(_read_secret)]
+SigningSecret = Annotated[Secret | Reference | tuple[SecretWindow, ...] | None, BeforeValidator(_read_secret)]
+RateLimit = Annotated[Rate | None, BeforeValidator(_read_rate)]
 TargetValue = Annotated[
     str | SecretTarget | Reference, AfterValidator(_checked(_check_target)), BeforeValidator(_read_target)
 ]

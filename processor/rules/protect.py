@@ -7,15 +7,17 @@ anew by the first one.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from processor.rules.errors import SecretError
 from processor.rules.schema import RuleDraft, TriggerRule
 from processor.rules.sealing import KeyRing
 from processor.rules.target import origin_of
-from processor.rules.values import Reference, Secret, SecretTarget
+from processor.rules.values import Reference, Secret, SecretTarget, SecretValue, SecretWindow
 
 Value = str | Secret | Reference
+Signing = SecretValue | tuple[SecretWindow, ...] | None
+_Value = TypeVar("_Value", bound=Value)
 
 
 def protected(draft: RuleDraft, rule_id: int, current: TriggerRule | None, keys: KeyRing) -> dict[str, Any]:
@@ -31,12 +33,35 @@ def protected(draft: RuleDraft, rule_id: int, current: TriggerRule | None, keys:
         for name, value in draft.delivery.headers.items()
     }
     target = current.action_target if current is not None else None
-    secret = current.action_secret if current is not None else None
+    signing = current.action_secret if current is not None else None
     return {
         "action_target": worker.value("action_target", draft.action_target, target),
-        "action_secret": draft.action_secret and worker.value("action_secret", draft.action_secret, secret),
+        "action_secret": _signing(worker, draft.action_secret, signing),
         "delivery": draft.delivery.model_copy(update={"headers": headers}),
     }
+
+
+def _signing(worker: _Worker, wanted: Signing, current: Signing) -> Signing:
+    """Of a list, the placeholder keeps what stands at the same place (a single secret stands at the first);
+    instead of a list, it keeps the list.
+    """
+    if isinstance(current, tuple) and isinstance(wanted, Secret) and wanted.is_placeholder:
+        wanted = tuple(window.model_copy(update={"value": wanted}) for window in current)
+    standing = _values(current)
+    if isinstance(wanted, tuple):
+        return tuple(
+            window.model_copy(
+                update={"value": worker.value(f"action_secret[{n}]", window.value, standing.get(n))}
+            )
+            for n, window in enumerate(wanted)
+        )
+    return None if wanted is None else worker.value("action_secret", wanted, standing.get(0))
+
+
+def _values(signing: Signing) -> dict[int, SecretValue]:
+    if isinstance(signing, tuple):
+        return {n: window.value for n, window in enumerate(signing)}
+    return {} if signing is None else {0: signing}
 
 
 class _Worker:
@@ -45,7 +70,7 @@ class _Worker:
         self._draft_id = draft_id
         self._keys = keys
 
-    def value(self, place: str, wanted: Value, current: Value | None) -> Value:
+    def value(self, place: str, wanted: _Value, current: _Value | None) -> _Value | Secret:
         if not isinstance(wanted, Secret):
             return wanted
         try:
@@ -57,7 +82,7 @@ class _Worker:
         except SecretError as failure:
             raise failure.at(place) from None
 
-    def _kept(self, current: Value | None) -> Value:
+    def _kept(self, current: _Value | None) -> _Value | Secret:
         if current is None:
             raise SecretError(
                 "*** means unchanged, but there is nothing yet that could stay: give the secret itself"
@@ -81,7 +106,7 @@ class _Worker:
             return current
         return self._seal(wanted, wanted.secret)
 
-    def _sealed(self, wanted: Secret, current: Value | None) -> Value:
+    def _sealed(self, wanted: Secret, current: _Value | None) -> _Value | Secret:
         """A sealed value in a draft comes from an export; it belongs to the draft's id, or else to this
         rule's.
         """

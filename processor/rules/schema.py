@@ -22,6 +22,7 @@ from processor.rules.fields import (
     Moment,
     Name,
     PatternText,
+    RateLimit,
     RuleId,
     SigningSecret,
     TargetValue,
@@ -32,7 +33,7 @@ from processor.rules.fields import (
 )
 from processor.rules.headers import MAX_HEADERS
 from processor.rules.target import origin_of
-from processor.rules.values import Reference, Secret, SecretTarget
+from processor.rules.values import Reference, Secret, SecretTarget, SecretValue
 
 KIND = "TriggerRule"
 LONGEST_TIMEOUT = timedelta(minutes=10)
@@ -57,6 +58,14 @@ class Delivery(_Part):
     )
     expires_after: PositiveDuration | None = Field(
         default=None, description="From the match on; a job that could not be delivered by then is dead."
+    )
+    rate_limit: RateLimit = Field(
+        default=None,
+        description="At most so many attempts: N/s, N/m or N/h, or a bare number per second; N at once.",
+    )
+    retry_4xx: bool = Field(
+        default=True,
+        description="Whether an answer 4xx is tried again; if not, all but 408, 425 and 429 are final.",
     )
     headers: Annotated[dict[HeaderName, HeaderValue], null_as(dict)] = Field(
         default={},
@@ -101,7 +110,8 @@ class RuleFields(_Part):
     action_target: TargetValue = Field(description="The URL that is called.")
     action_secret: SigningSecret = Field(
         default=None,
-        description="Signs the webhooks (Standard Webhooks): whsec_<base64>, or any text as its bytes.",
+        description="Signs the webhooks (Standard Webhooks): whsec_<base64>, or any text as its bytes."
+        " Several during a rotation: a list, each with not_before and not_after.",
     )
     muted_until: Moment | None = Field(default=None, description="Until then new jobs are cancelled.")
     paused: bool = Field(default=False, description="Jobs are held, 30 days at most.")
@@ -129,12 +139,18 @@ class RuleFields(_Part):
             case url:
                 return origin_of(url)
 
+    def signing_secrets(self) -> Iterable[tuple[str, SecretValue]]:
+        """Every signing secret with the path of its field, in the order of the list if it is one."""
+        if isinstance(self.action_secret, tuple):
+            yield from ((f"action_secret[{n}]", one.value) for n, one in enumerate(self.action_secret))
+        elif self.action_secret is not None:
+            yield "action_secret", self.action_secret
+
     def secrets(self) -> Iterable[tuple[str, Secret]]:
         """Every `{secret: …}` with the path of its field."""
         if isinstance(self.action_target, Secret):
             yield "action_target", self.action_target
-        if isinstance(self.action_secret, Secret):
-            yield "action_secret", self.action_secret
+        yield from ((path, one) for path, one in self.signing_secrets() if isinstance(one, Secret))
         for name, value in self.delivery.headers.items():
             if isinstance(value, Secret):
                 yield f"delivery.headers.{name}", value

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -66,6 +67,24 @@ class Reference(_Value):
 
 
 SecretValue = Secret | Reference
+
+
+class SecretWindow(_Value):
+    """One of several secrets during a rotation: a value and the time in which it signs."""
+
+    value: SecretValue
+    not_before: datetime | None = Field(default=None, description="It signs from then on; none is always.")
+    not_after: datetime | None = Field(default=None, description="It signs until then; none is for ever.")
+
+    def holds(self, now_ms: int) -> bool:
+        """Whether it signs at that time (ms since 1970)."""
+        return (self.not_before is None or _ms(self.not_before) <= now_ms) and (
+            self.not_after is None or now_ms < _ms(self.not_after)
+        )
+
+
+def _ms(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
 
 
 def check_secret(text: str) -> str:

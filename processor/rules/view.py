@@ -8,6 +8,7 @@ from processor.rules.codec import to_fields
 from processor.rules.schema import TriggerRule
 from processor.rules.values import PLACEHOLDER, Secret
 
+_HEADERS = "delivery.headers."
 _BY_THE_WRITER = ("updated_by", "updated_at")
 
 
@@ -18,12 +19,19 @@ def shown(rule: TriggerRule) -> dict[str, Any]:
         fields["action_target"] = {"secret": PLACEHOLDER}
         if rule.origin:
             fields["action_target"]["origin"] = rule.origin
-    if isinstance(rule.action_secret, Secret):
-        fields["action_secret"] = {"secret": PLACEHOLDER}
-    for name, value in rule.delivery.headers.items():
-        if isinstance(value, Secret):
-            fields["delivery"]["headers"][name] = {"secret": PLACEHOLDER}
+    for path, _ in rule.secrets():
+        holder, key = _holder(fields, path)
+        if path != "action_target":
+            holder[key] = {**holder[key], "secret": PLACEHOLDER}
     return fields
+
+
+def _holder(fields: dict[str, Any], path: str) -> tuple[Any, str | int]:
+    """The map or list that holds the field with this path (of TriggerRule.secrets), and its key there."""
+    if path.startswith(_HEADERS):
+        return fields["delivery"]["headers"], path.removeprefix(_HEADERS)
+    name, bracket, place = path.partition("[")
+    return (fields[name], int(place[:-1])) if bracket else (fields, name)
 
 
 def exported(rule: TriggerRule, *, with_sealed: bool = False) -> dict[str, Any]:
@@ -35,11 +43,9 @@ def exported(rule: TriggerRule, *, with_sealed: bool = False) -> dict[str, Any]:
         stored = to_fields(rule)
         for path, secret in rule.secrets():
             if secret.is_sealed:
-                if path in stored:
-                    fields[path] = stored[path]
-                else:
-                    header = path.removeprefix("delivery.headers.")
-                    fields["delivery"]["headers"][header] = stored["delivery"]["headers"][header]
+                holder, key = _holder(fields, path)
+                original, _ = _holder(stored, path)
+                holder[key] = original[key]
     for name in _BY_THE_WRITER:
         fields.pop(name, None)
     return fields

@@ -65,6 +65,14 @@ def test_a_variable_that_is_not_set_is_made_up_and_one_that_is_set_is_taken(tmp_
     assert list(rules.secrets) == ["TOCSIN_SECRET_NEW"]
 
 
+def test_during_a_rotation_one_that_signs_now_is_the_receivers_key(tmp_path: Path) -> None:
+    old = "{secret: old, not_after: '2020-01-01T00:00:00Z'}"
+    secrets = f", action_secret: [{old}, {{ref: 'env:TOCSIN_SECRET_NEW'}}]"
+    rules = load(tmp_path, rule("http://a.example/", secrets))
+    assert rules.keys == {"r": b"k" * 24}
+    assert list(rules.secrets) == ["TOCSIN_SECRET_NEW"]
+
+
 def test_a_header_of_a_variable_gets_one_too(tmp_path: Path) -> None:
     more = ", delivery: {headers: {authorization: {ref: 'env:TOCSIN_SECRET_TOKEN'}}}"
     assert list(load(tmp_path, rule("http://a.example/", more)).secrets) == ["TOCSIN_SECRET_TOKEN"]

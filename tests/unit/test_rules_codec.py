@@ -25,7 +25,7 @@ CONTRACT = {
     "action_type": "webhook",
     "action_target": "https://hooks.example.com/x",
     "action_secret": {"secret": "sealed:k1:" + "A" * 44},
-    "delivery": {"timeout": "10s", "max_attempts": 4, "expires_after": "2h"},
+    "delivery": {"timeout": "10s", "max_attempts": 4, "expires_after": "2h", "rate_limit": "20/s"},
     "set": "shop",
     "updated_by": "ci",
     "updated_at": "2026-11-23T10:00:00Z",
@@ -49,6 +49,25 @@ def test_the_record_of_the_contract_is_read_and_written_back_as_it_was() -> None
     assert isinstance(rule, TriggerRule)
     assert json.loads(to_record(rule)) == CONTRACT
     assert list(json.loads(to_record(rule))) == list(CONTRACT)
+
+
+def test_several_secrets_and_final_4xx_are_written_back_as_they_were() -> None:
+    secrets = [
+        {"secret": "sealed:k1:" + "A" * 44, "not_after": "2026-11-24T10:00:00Z"},
+        {"ref": "file:new", "not_before": "2026-11-23T10:00:00.500000Z"},
+    ]
+    said = {**CONTRACT, "action_secret": secrets, "delivery": {"rate_limit": "5/h", "retry_4xx": False}}
+    rule = read(json.dumps(said).encode())
+
+    assert isinstance(rule, TriggerRule)
+    assert json.loads(to_record(rule)) == said
+
+
+def test_a_rate_is_written_in_its_full_form_and_defaults_not_at_all() -> None:
+    rule = read(record(delivery={"rate_limit": 20, "retry_4xx": True}))
+
+    assert isinstance(rule, TriggerRule)
+    assert json.loads(to_record(rule))["delivery"] == {"rate_limit": "20/s"}
 
 
 def test_a_plain_producers_record_needs_no_id_and_gets_no_uid() -> None:
@@ -137,6 +156,12 @@ def test_the_placeholder_is_no_secret_in_a_record(value: object) -> None:
     assert refused(record(action_secret=value)) == "action_secret: holds the placeholder, not a secret"
 
 
+def test_the_placeholder_in_a_list_is_no_secret_either() -> None:
+    assert (
+        refused(record(action_secret=["a", "***"])) == "action_secret[1]: holds the placeholder, not a secret"
+    )
+
+
 @pytest.mark.parametrize("value", [b"2", b"10", b"99999999999"])
 def test_a_newer_format_is_refused_with_a_message_that_says_so(value: bytes) -> None:
     reason = refused(b"\x00 not even JSON", headers=[("tocsin-format", value)])
@@ -176,6 +201,20 @@ json_values = st.recursive(
 names = st.sampled_from(
     [*CONTRACT, "muted_until", "paused", "kind", "foo", "delivery.headers"],
 )
+times = st.sampled_from(["2026-11-23T10:00:00Z", "2026-11-24T10:00:00.25+01:00", None, "soon"])
+secret_lists = st.lists(
+    st.sampled_from(["plain", "***"])
+    | st.fixed_dictionaries(
+        {},
+        optional={
+            "secret": st.text(max_size=8),
+            "ref": st.just("file:x"),
+            "not_before": times,
+            "not_after": times,
+        },
+    ),
+    max_size=4,
+)
 
 
 @given(
@@ -188,10 +227,13 @@ def test_no_bytes_make_reading_raise(key: bytes | None, value: bytes, header: by
     read_record(key, value, None, 0)
 
 
-@given(changes=st.dictionaries(names, json_values, max_size=5))
+@given(changes=st.dictionaries(names, json_values, max_size=5), secrets=st.none() | secret_lists)
 @settings(max_examples=300)
-def test_no_json_makes_reading_raise_and_what_is_valid_survives_a_round_trip(changes: dict[str, Any]) -> None:
-    found = read(json.dumps({**CONTRACT, **changes}).encode("utf-8", "surrogatepass"))
+def test_no_json_makes_reading_raise_and_what_is_valid_survives_a_round_trip(
+    changes: dict[str, Any], secrets: list[Any] | None
+) -> None:
+    signed = {} if secrets is None else {"action_secret": secrets}
+    found = read(json.dumps({**CONTRACT, **changes, **signed}).encode("utf-8", "surrogatepass"))
 
     if isinstance(found, TriggerRule):
         assert read(to_record(found)) == found

@@ -1,5 +1,6 @@
 """What a rule may say: fields, their kinds, and what is said about wrong ones."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -8,10 +9,12 @@ from pydantic import ValidationError
 from processor.rules import RuleDraft
 from processor.rules.explain import invalid_fields
 from processor.rules.lists import split_list
-from processor.rules.values import Secret, SecretTarget
+from processor.rules.rate import Rate
+from processor.rules.values import Reference, Secret, SecretTarget
 from tests.support.rules import draft, fields
 
 SECRET = "hunter2-very-secret"
+T1, T2 = "2026-11-23T10:00:00Z", "2026-11-24T10:00:00Z"
 
 
 def errors_of(**more: Any) -> list[str]:
@@ -54,7 +57,16 @@ def test_a_list_with_the_empty_text_accepts_only_that_and_trims_nothing() -> Non
     ("more", "error"),
     [
         ({"foo": 1}, "foo: unknown field"),
-        ({"delivery": {"rate_limit": "20/s"}}, "delivery.rate_limit: unknown field"),
+        ({"delivery": {"throttle": {}}}, "delivery.throttle: unknown field"),
+        (
+            {"delivery": {"rate_limit": "20/d"}},
+            "delivery.rate_limit: expected a rate such as 20/s, 90/m or 5/h",
+        ),
+        ({"delivery": {"rate_limit": 0}}, "delivery.rate_limit: expected a rate such as"),
+        ({"delivery": {"rate_limit": True}}, "delivery.rate_limit: expected a rate such as"),
+        ({"delivery": {"rate_limit": 0.5}}, "delivery.rate_limit: expected a rate such as"),
+        ({"delivery": {"retry_4xx": "no"}}, "delivery.retry_4xx: expected true or false"),
+        ({"delivery": {"retry_4xx": None}}, "delivery.retry_4xx: expected true or false"),
         ({"delivery": {"auth": {}}}, "delivery.auth: unknown field"),
         ({"delivery": 5}, "delivery: expected a map"),
         ({"delivery": {"timeout": "0s"}}, "delivery.timeout: must be longer than 0s"),
@@ -94,7 +106,31 @@ def test_a_list_with_the_empty_text_accepts_only_that_and_trims_nothing() -> Non
         ({"action_secret": {"secret": 5}}, "action_secret: expected text as the secret or ref"),
         ({"action_secret": {"secret": "a", "ref": "b"}}, "action_secret: unknown field 'ref'"),
         ({"action_secret": {}}, "action_secret: expected text, a secret or a ref"),
-        ({"action_secret": ["a"]}, "action_secret: expected text, a secret or a ref"),
+        ({"action_secret": 5}, "action_secret: expected text, a secret or a ref"),
+        ({"action_secret": []}, "action_secret: is an empty list; leave it out to send without a signature"),
+        ({"action_secret": ["a"] * 9}, "action_secret: has more than 8 secrets"),
+        ({"action_secret": ["a", 5]}, "action_secret[1]: expected text, a secret or a ref, with not_before"),
+        (
+            {"action_secret": ["a", None]},
+            "action_secret[1]: expected text, a secret or a ref, with not_before",
+        ),
+        ({"action_secret": ["a", ""]}, "action_secret[1]: is an empty secret"),
+        (
+            {"action_secret": [{"secret": "sealed:k1:short"}]},
+            "action_secret[0]: begins with sealed: but is no",
+        ),
+        ({"action_secret": [{"not_before": T1}]}, "action_secret[0]: expected text, a secret or a ref"),
+        ({"action_secret": [{"secret": "a", "until": T1}]}, "action_secret[0]: unknown field 'until'"),
+        ({"action_secret": [{"ref": "env:HOME"}]}, "action_secret[0]: a reference is env:TOCSIN_SECRET_"),
+        (
+            {"action_secret": ["a", {"secret": "b", "not_after": "soon"}]},
+            "action_secret[1].not_after: expected a time such as 2026-11-23T10:00:00Z",
+        ),
+        (
+            {"action_secret": [{"secret": "b", "not_before": T1, "not_after": T1}]},
+            "action_secret[0].not_after: is not later than not_before",
+        ),
+        ({"action_secret": {"secret": "a", "not_after": T1}}, "action_secret: unknown field 'not_after'"),
         ({"action_secret": "sealed:k1:short"}, "action_secret: begins with sealed: but is no sealed value"),
         ({"action_secret": {"ref": "env:HOME"}}, "action_secret: a reference is env:TOCSIN_SECRET_"),
         ({"action_secret": {"ref": "file:/etc/passwd"}}, "action_secret: a file: reference is a path below"),
@@ -156,6 +192,8 @@ def test_everything_at_once_is_accepted() -> None:
             "timeout": "10s",
             "max_attempts": 4,
             "expires_after": "2h",
+            "rate_limit": "20/s",
+            "retry_4xx": False,
             "headers": {"X-Team": "shop", "Authorization": {"secret": SECRET}},
         },
         set="shop",
@@ -207,6 +245,35 @@ def test_the_placeholder_may_be_plain_text_or_in_the_secret_form() -> None:
     )
 
 
+def test_several_secrets_may_have_times_of_their_own() -> None:
+    rule = draft(
+        action_secret=[
+            SECRET,
+            {"secret": "***", "not_after": T1},
+            {"ref": "env:TOCSIN_SECRET_NEW", "not_before": "2026-11-23T12:00:00+02:00", "not_after": T2},
+        ]
+    )
+
+    assert isinstance(rule.action_secret, tuple)
+    first, second, third = rule.action_secret
+    assert (first.value, first.not_before, first.not_after) == (Secret(secret=SECRET), None, None)
+    assert (second.value, second.not_after) == (Secret(secret="***"), datetime(2026, 11, 23, 10, tzinfo=UTC))
+    assert (third.value, third.not_before) == (
+        Reference(ref="env:TOCSIN_SECRET_NEW"),
+        datetime(2026, 11, 23, 10, tzinfo=UTC),
+    )
+    assert rule.placeholders() == ("action_secret[1]",)
+    assert rule.unsealed() == ("action_secret[0]",)
+    assert SECRET not in repr(rule.action_secret)
+
+
+def test_a_rate_limit_may_be_a_bare_number_per_second() -> None:
+    assert draft(delivery={"rate_limit": 20}).delivery.rate_limit == Rate(20, "s")
+    assert draft(delivery={"rate_limit": "20"}).delivery.rate_limit == Rate(20, "s")
+    assert draft(delivery={"rate_limit": "5/h"}).delivery.rate_limit == Rate(5, "h")
+    assert draft(delivery={"rate_limit": None}).delivery.rate_limit is None
+
+
 def test_a_placeholder_of_a_target_may_carry_its_origin() -> None:
     rule = draft(action_target={"secret": "***", "origin": "https://h.example"})
 
@@ -234,7 +301,11 @@ def test_no_repr_and_no_error_shows_a_secret_a_path_or_a_header() -> None:
             }
         )
 
-    shown = [repr(rule), str(rule), repr(rule.action_secret), repr(rule.delivery), str(rule.delivery)]
+    with pytest.raises(ValidationError) as listed:
+        RuleDraft.model_validate(fields(action_secret=[SECRET, {"secret": SECRET, "not_after": SECRET}]))
+
+    shown = [str(listed.value), repr(listed.value), str(invalid_fields(listed.value))]
+    shown += [repr(rule), str(rule), repr(rule.action_secret), repr(rule.delivery), str(rule.delivery)]
     shown += [str(caught.value), repr(caught.value), str(invalid_fields(caught.value))]
     assert not [text for text in shown if SECRET in text]
     assert "https://h.example" in repr(rule)
