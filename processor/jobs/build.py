@@ -26,15 +26,16 @@ def _second(at: int) -> str:
 class RuleJobs:
     """The constant parts of one rule's jobs; make a new one when id, uid, name or epoch change.
 
-    epoch is matcher.replay_epoch.
+    epoch is matcher.replay_epoch. one_shard: all jobs have the key of shard 0, so one sender has them all (a
+    rate limit is kept by one).
     """
 
     __slots__ = ("body", "hash_tail", "headers", "keys")
 
-    def __init__(self, rule_id: int, uid: str, name: str, epoch: int) -> None:
+    def __init__(self, rule_id: int, uid: str, name: str, epoch: int, *, one_shard: bool = False) -> None:
         self.hash_tail = f"|{rule_id}|{uid}|{epoch}".encode()
         self.headers: Headers = [(record.RULE_ID, b"%d" % rule_id), (record.RULE_UID, uid.encode())]
-        self.keys = [job_key(rule_id, shard) for shard in range(SHARDS)]
+        self.keys = [job_key(rule_id, 0 if one_shard else shard) for shard in range(SHARDS)]
         self.body = BodyTemplate(rule_id, name)
 
 

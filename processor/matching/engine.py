@@ -26,7 +26,8 @@ class CompiledRule:
         self.pattern: Pattern | None = (
             compile_pattern(rule.filter_message_regex) if rule.filter_message_regex else None
         )
-        self.jobs = RuleJobs(rule.id, rule.uid, rule.name, epoch)
+        limited = rule.delivery.rate_limit is not None
+        self.jobs = RuleJobs(rule.id, rule.uid, rule.name, epoch, one_shard=limited)
 
     def fires(self, severity: str, source: str, message: bytes) -> bool:
         """All filters say yes; an empty one says yes to anything. `message`: in UTF-8."""

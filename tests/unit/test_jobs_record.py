@@ -118,6 +118,26 @@ def test_fast_builder_writes_the_same_record() -> None:
     assert value == BodyTemplate(7, "n").render(b'{"a":1}', format_second(JOB.matched_at_ms))
 
 
+def test_jobs_of_a_rule_with_one_shard_have_one_key_and_are_the_same_otherwise() -> None:
+    spread, together = RuleJobs(7, "01J", "n", 0), RuleJobs(7, "01J", "n", 0, one_shard=True)
+    events = [
+        EventJobs(
+            topic="e",
+            topic_id="T",
+            partition=0,
+            offset=n,
+            rules_topic_id="R",
+            rules_offset=0,
+            matched_at_ms=0,
+        )
+        for n in range(100)
+    ]
+
+    assert {event.job(together, b"{}")[0] for event in events} == {b"7/0"}
+    assert len({event.job(spread, b"{}")[0] for event in events}) == 16
+    assert all(event.job(together, b"{}")[1:] == event.job(spread, b"{}")[1:] for event in events)
+
+
 def test_jobs_of_one_event_do_not_share_their_header_lists() -> None:
     event = fired()
     first = event.job(RuleJobs(1, "", "a", 0), b"{}")[2]

@@ -125,3 +125,12 @@ def test_a_disabled_rule_is_not_kept_from_the_set_before() -> None:
     first = RuleSet(snapshot_of({1: record("a")}).rules)
     second = RuleSet(snapshot_of({1: record("a", enabled=False)}).rules, previous=first)
     assert (len(first), len(second)) == (1, 0)
+
+
+def test_all_jobs_of_a_rule_with_a_rate_limit_have_one_key() -> None:
+    limited, free = record("a", delivery={"rate_limit": "20/s"}), record("b")
+    decoded = DECODER.decode(json.dumps(PLAIN_EVENT).encode())
+    assert not isinstance(decoded, Unreadable)
+    compiled = RuleSet(snapshot_of({1: limited, 2: free}).rules).match(decoded)
+
+    assert {one.rule.id: len(set(one.jobs.keys)) for one in compiled} == {1: 1, 2: 16}
