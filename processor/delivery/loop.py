@@ -25,7 +25,7 @@ from processor.delivery.writing import COMMIT_EVERY, Writer
 from processor.jobs import JobError, NewerFormat
 from processor.kafka.cluster import Cluster
 from processor.kafka.consumer import GroupConsumer
-from processor.kafka.errors import BrokerUnavailable, FatalKafkaError, TransactionAborted
+from processor.kafka.errors import FatalKafkaError, TransactionAborted
 from processor.kafka.records import Commit, Fetched, InRecord, Position, place_of, position_of
 from processor.kafka.starting import StartingOffsets
 from processor.kafka.transaction import TransactionalProducer
@@ -82,7 +82,6 @@ class SenderLoop:
         self._stop = stop
         self._lanes = Lanes()
         self._hand = Hand()
-        self._astray: set[Position] = set()
         self._look_at = 0.0
         self._prove_at = 0.0
         self._recommit_at = time.monotonic() + RECOMMIT_EVERY
@@ -138,7 +137,6 @@ class SenderLoop:
         if self._consumer.joined:
             self._parts.checks.group.met()
         self._take(fetched)
-        self._find_back()
         self._collect()
         self._wake()
         if may_send:
@@ -223,16 +221,6 @@ class SenderLoop:
         for job in self._hand.due(now_ms):
             self._schedule(job, now_ms)
 
-    def _find_back(self) -> None:
-        """Go on in partitions whose next offset doesn't exist any more."""
-        for position in list(self._astray):
-            try:
-                if (lane := self._lanes.get(position)) is not None:
-                    self._consumer.seek(position, self._ownership.out_of_range(lane))
-                self._astray.discard(position)
-            except BrokerUnavailable as failure:
-                _tell("where to go on is not known yet", failure, partition=str(position))
-
     # Sending
 
     def _dispatch(self) -> None:
@@ -281,7 +269,7 @@ class SenderLoop:
         pause: list[Position] = []
         resume: list[Position] = []
         for lane in self._lanes:
-            busy = self._hand.load >= (limit // 2 if lane.paused else limit)
+            busy = self._hand.load > limit // 2 if lane.paused else self._hand.load >= limit
             if lane.wants_pause(busy) != lane.paused:
                 lane.paused = not lane.paused
                 (pause if lane.paused else resume).append(lane.position)
@@ -367,10 +355,6 @@ class SenderLoop:
         self._parts.lease.lost(boot_clock())
         self._parts.sending.cancel(job for job in self._hand.in_flight if job.gone)
         return closed
-
-    def out_of_range(self, position: Position) -> None:
-        """Jobs were deleted before they were read; the next turn looks where to go on."""
-        self._astray.add(position)
 
     def _close(self, lanes: Iterable[Lane]) -> list[Position]:
         positions = self._ownership.close(lanes)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from processor.delivery.lanes import Lane, Lanes
 from processor.delivery.watermark import Watermark
 from processor.kafka.cluster import Cluster
-from processor.kafka.errors import BrokerUnavailable, FatalKafkaError
+from processor.kafka.errors import BrokerUnavailable
 from processor.kafka.records import Commit, Position
 from processor.kafka.starting import StartingOffsets, metadata_for
 from processor.lifecycle import Refused
@@ -96,30 +96,6 @@ class Ownership:
         """Ready unless a partition stands still."""
         blocked = self._lanes.blocked
         self._condition.met() if blocked is None else self._condition.failed(blocked)
-
-    def out_of_range(self, lane: Lane) -> int:
-        """Where to go on in a partition whose next offset doesn't exist: at the earliest, and it is said.
-
-        Raises BrokerUnavailable, or FatalKafkaError when the partition lost records that are in hand.
-        """
-        position = lane.position
-        low = self._cluster.low_offsets([position])[position]
-        expected = lane.watermark.read_to
-        log.error(
-            "the next job is gone from its partition: going on with the earliest there is",
-            extra={
-                "fields": {"partition": str(position), "lost": max(0, low - expected), "next_offset": low}
-            },
-        )
-        if low >= expected:
-            lane.watermark.skip_to(low)
-        elif not lane.jobs:
-            # The partition ends before what the group has committed: its broker lost the end of it.
-            lane.watermark = Watermark(low)
-        else:
-            raise FatalKafkaError(f"{position} ends before jobs that were read from it")
-        lane.changed = True
-        return low
 
     def _with_retries(
         self, assigned: Sequence[Position], waiting: Callable[[str], None], stopped: Callable[[], bool]

@@ -100,11 +100,6 @@ class Watermark:
         return self._order[0] if self._order else self._end
 
     @property
-    def read_to(self) -> int:
-        """What to read next: behind everything taken."""
-        return self._end
-
-    @property
     def in_flight(self) -> int:
         """Taken and not finished."""
         return len(self._open)
@@ -154,11 +149,6 @@ class Watermark:
         if self._left is None:
             self._end = max(self._end, next_offset)
 
-    def skip_to(self, next_offset: int) -> None:
-        """The records up to here are gone from the partition; those in flight may still finish."""
-        self._left = None
-        self.end(next_offset)
-
     def runs(self) -> str:
         """What belongs to next_offset in the metadata; fits while room() was respected."""
         return encode_runs(self.next_offset, self._merged())
@@ -170,8 +160,8 @@ class Watermark:
         """
         if not self._open:
             return True
-        # Each unfinished record opens at most one pair of lengths. A length has one digit and one more for each
-        # power of 32 it reaches: at most span / 31 more in all, and most where all lengths are the same.
+        # Each unfinished record opens at most one pair of lengths. A length has one digit, and one more for
+        # each power of 32 it reaches: at most span / 31 more in all, and most where all lengths are the same.
         lengths = 2 * (len(self._open) + records)
         span = self._end - self.next_offset + 2 * records
         more = min(span // 31, math.ceil(lengths * math.log(1 + span / lengths, 32)))

@@ -57,10 +57,6 @@ class RebalanceListener(Protocol):
         """Partitions that another member may own already: nothing of them may be committed."""
         ...
 
-    def out_of_range(self, position: Position) -> int | None:
-        """The offset to fetch doesn't exist; answers where to go on, None when a seek() is to follow."""
-        ...
-
 
 class GroupConsumer:
     """A consumer group member. `config` is librdkafka's, without the properties set here."""
@@ -249,14 +245,13 @@ class GroupConsumer:
                     )
                 )
             elif error.code() == KafkaError._AUTO_OFFSET_RESET:
-                self._go_on(Position(str(message.topic()), int(message.partition() or 0)))
+                # The offset to fetch doesn't exist. Fetching has stopped, and a seek() can't start it again;
+                # assigned() sees what there is to read instead.
+                self._join_again = True
+                log.warning("out of range", extra={"fields": {"error": error.str()}})
             else:
                 self._complain(error)
         return Fetched(records, ends)
-
-    def _go_on(self, position: Position) -> None:
-        if position in self._owned and (at := self._listener.out_of_range(position)) is not None:
-            self.seek(position, at)
 
     def _is_stale(self, message: Message) -> bool:
         """Records from before a seek() may still be in the client's queue."""

@@ -52,15 +52,24 @@ class Start:
     topic_id: str
     next_offset: int
     rest: str
-    why: Literal["committed", "new partition", "topic made again", "group is new"]
+    why: Literal[
+        "committed", "new partition", "topic made again", "group is new", "records deleted", "records missing"
+    ]
+    lost: int = 0
+    """How many offsets between the commit and the start are gone."""
 
 
 def decide(
-    topic: TopicInfo, commits: Mapping[int, Commit | None], low: Mapping[int, int]
+    topic: TopicInfo,
+    commits: Mapping[int, Commit | None],
+    low: Mapping[int, int],
+    end: Mapping[int, int],
 ) -> dict[int, Start]:
     """The start of each partition in `commits`, where one without a commit is read from its start.
 
-    `low`: the earliest offset of each of them.
+    `low`, `end`: the earliest offset of each of them, and the one that the next record will get. A commit
+    outside of these can't be followed: records were deleted before they were read, or the partition lost its
+    end (with the broker that had it).
     """
     starts: dict[int, Start] = {}
     for partition, commit in commits.items():
@@ -70,6 +79,11 @@ def decide(
         topic_id, rest = split_metadata(commit.metadata)
         if topic_id is not None and topic_id != topic.id:
             starts[partition] = Start(topic.id, low[partition], "", "topic made again")
+        elif commit.next_offset < low[partition]:
+            lost = low[partition] - commit.next_offset
+            starts[partition] = Start(topic.id, low[partition], "", "records deleted", lost)
+        elif commit.next_offset > end[partition]:
+            starts[partition] = Start(topic.id, low[partition], "", "records missing")
         else:
             starts[partition] = Start(topic.id, commit.next_offset, rest, "committed")
     return starts
@@ -130,11 +144,11 @@ class StartingOffsets:
             commits = self._consumer().committed(mine)
             # Every member's idea of the earliest is the same, so there is nothing to agree on.
             if self._start_from == "earliest" or self._has_begun(topic, commits):
-                low = self._cluster.low_offsets(mine)
                 starts = decide(
                     topic,
                     {p.partition: c for p, c in commits.items()},
-                    {p.partition: o for p, o in low.items()},
+                    {p.partition: o for p, o in self._cluster.low_offsets(mine).items()},
+                    {p.partition: o for p, o in self._cluster.end_offsets(mine).items()},
                 )
                 return {p: starts[p.partition] for p in mine if p.partition in starts}
             if Position(topic.name, 0) in mine:
@@ -179,6 +193,16 @@ class StartingOffsets:
         fields = {"partition": str(position), "next_offset": start.next_offset}
         if start.why == "topic made again":
             log.warning("topic was made again: reading it from its start", extra={"fields": fields})
+        elif start.why == "records deleted":
+            log.error(
+                "records were deleted before they were read: going on with the earliest there is",
+                extra={"fields": fields | {"lost": start.lost}},
+            )
+        elif start.why == "records missing":
+            log.error(
+                "the partition ends before what the group has committed: reading it from its start",
+                extra={"fields": fields},
+            )
         elif start.why == "new partition":
             log.info("partition is new to the group: reading it from its start", extra={"fields": fields})
         else:

@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from processor.kafka.cluster import Cluster
 from processor.kafka.consumer import GroupConsumer
 from processor.kafka.errors import BrokerUnavailable, MembershipLost, TransactionAborted
 from processor.kafka.records import Fetched, InRecord, Position, place_of, position_of
@@ -57,7 +56,6 @@ class Parts:
     consumer: Callable[[MatcherLoop], GroupConsumer]
     producer: Callable[[GroupConsumer], Producer]
     starting: Callable[[Callable[[], GroupConsumer]], StartingOffsets]
-    cluster: Cluster
     watch: TopicWatch
     rules: CurrentRules
     freshness: Freshness
@@ -234,6 +232,7 @@ class MatcherLoop:
 
     def _start_at(self, position: Position, start: Start) -> None:
         self._next[position] = start.next_offset
+        self._parts.metrics.events_lost.inc(start.lost)
         self._topic_ids[position.topic] = start.topic_id
 
     def _show_alive(self) -> None:
@@ -298,28 +297,6 @@ class MatcherLoop:
         self._throw_away()
         self._forget(positions)
         return positions
-
-    def out_of_range(self, position: Position) -> int | None:
-        """Events were deleted before they were read: count them, say so, go on with the earliest."""
-        cluster = self._parts.cluster
-        try:
-            topic = cluster.topic(position.topic)
-            low = cluster.low_offsets([position])[position]
-        except BrokerUnavailable:
-            self._behind.add(position)  # going back ends here again
-            return None
-        if topic is None or topic.id != self._topic_ids[position.topic]:
-            self._throw_away()
-            return None
-        lost = max(0, low - self._next[position])
-        self._parts.metrics.events_lost.inc(lost)
-        log.error(
-            "events were deleted before they were read: going on with the earliest",
-            extra={"fields": {"partition": str(position), "lost": lost, "next_offset": low}},
-        )
-        self._next[position] = low
-        self._behind.discard(position)
-        return low
 
     def _forget(self, positions: Iterable[Position]) -> None:
         gone = set(positions)

@@ -141,7 +141,6 @@ class Matcher:
             consumer=lambda loop: GroupConsumer(base, settings.topics.group(ROLE), instance, loop),
             producer=producer,
             starting=lambda consumer: StartingOffsets(consumer, cluster, settings.matcher.start_from),
-            cluster=cluster,
             watch=watch,
             rules=CurrentRules(self._rules, settings.matcher.replay_epoch),
             freshness=freshness,

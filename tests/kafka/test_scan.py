@@ -163,9 +163,6 @@ def test_a_groups_commits_are_told_without_joining_it(
 
         lost = revoked
 
-        def out_of_range(self, position: Position) -> None:
-            return None
-
     group = f"{topic}-group"
     first, second = Position(topic, 0), Position(topic, 1)
     assert cluster.group_offsets(group, [first]) == {first: None}

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self
 
 from processor.jobs.build import EventJobs, RuleJobs
 from processor.kafka.cluster import Cluster
+from processor.kafka.records import Position
 from processor.kafka.topic_admin import apply
 from processor.settings import Settings
 from tests.support.records import Record, Stored, produce
@@ -70,8 +71,18 @@ class Installation:
         ((_, offset),) = produce(self.bootstrap, self.topics.rules, [record])
         self._rules_offset = offset + 1
 
+    def job_judged_later(self, rule_id: int) -> Job:
+        """A job that was judged by the rules as they are after the next write."""
+        return self.job(rule_id, rules_offset=self._rules_offset + 1)
+
     def job(
-        self, rule_id: int, *, uid: str = "", matched_at_ms: int | None = None, event: bytes = EVENT
+        self,
+        rule_id: int,
+        *,
+        uid: str = "",
+        matched_at_ms: int | None = None,
+        event: bytes = EVENT,
+        rules_offset: int | None = None,
     ) -> Job:
         """A job of an event of its own, judged by the rules as they are now."""
         events = EventJobs(
@@ -80,7 +91,7 @@ class Installation:
             partition=0,
             offset=next(self._numbers),
             rules_topic_id=self._rules_topic_id,
-            rules_offset=self._rules_offset,
+            rules_offset=self._rules_offset if rules_offset is None else rules_offset,
             matched_at_ms=now_ms() if matched_at_ms is None else matched_at_ms,
         )
         key, body, headers = events.job(RuleJobs(rule_id, uid, f"rule-{rule_id}", 0), event)
@@ -99,6 +110,19 @@ class Installation:
     def add_job(self, rule_id: int, **more: Any) -> Job:
         """Append one new job of a rule."""
         return self.add_jobs(1, rule_id, **more)[0]
+
+    def add_to(self, partition: int, jobs: Iterable[Job]) -> list[Job]:
+        """Append the jobs to this partition of webhook-jobs, wherever their keys belong."""
+        return self.add(Job(job.id, job.record._replace(partition=partition)) for job in jobs)
+
+    def place_of(self, job: Job) -> Position:
+        """The partition of webhook-jobs that holds the job, waiting until it is read."""
+
+        def found() -> list[Stored]:
+            records = self._tail.records(self.topics.jobs)
+            return [record for record in records if record.header("tocsin-job-id") == job.id]
+
+        return Position(self.topics.jobs, wait_until(found)[0].partition)
 
     def audit(self, *jobs: Job) -> list[dict[str, Any]]:
         """The audit records so far, of these jobs or of all."""

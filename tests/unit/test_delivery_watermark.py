@@ -184,15 +184,6 @@ def test_a_record_given_back_is_never_passed() -> None:
         tracker.untake(0)
 
 
-def test_deleted_records_are_skipped_over() -> None:
-    tracker = Watermark(0)
-    tracker.take(0)
-    tracker.skip_to(100)
-    assert tracker.next_offset == 0
-    tracker.finish(0)
-    assert tracker.next_offset == 100
-
-
 def test_misuse_is_refused() -> None:
     tracker = Watermark(5)
     tracker.take(7)
