@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 
 from processor.rules import Create, Delete, RuleStore, Update, Writer
 from processor.rules.schema import RuleDraft
@@ -62,12 +63,17 @@ def fields(name: str, *, enabled: bool = True) -> dict[str, object]:
 
 
 @pytest.fixture
-def site(broker: Broker, prefix: str, spawn: Spawn) -> Iterator[MatcherSite]:
-    """Three matchers that share six partitions."""
+def open_transaction(broker: Broker, prefix: str) -> Producer:
+    """Somebody else's transaction on the rule topic, not ended yet: what stands behind it can't be read."""
+    producer = Producer({"bootstrap.servers": broker.bootstrap, "transactional.id": f"{prefix}somebody"})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    return producer
+
+
+@pytest.fixture
+def site(broker: Broker, prefix: str) -> Iterator[MatcherSite]:
     with MatcherSite(broker.bootstrap, prefix, partitions=PARTITIONS) as site:
-        matchers = [site.start(spawn) for _ in range(3)]
-        for matcher in matchers:
-            matcher.wait_ready()
         yield site
 
 
@@ -118,8 +124,10 @@ def command_line(site: MatcherSite, tmp_path: Path) -> Hand:
 
 @sizes
 def test_rules_act_from_the_acknowledgement_of_their_write_on(
-    site: MatcherSite, kept_store: Hand, command_line: Hand, size: Size
+    site: MatcherSite, spawn: Spawn, kept_store: Hand, command_line: Hand, size: Size
 ) -> None:
+    for matcher in [site.start(spawn) for _ in range(3)]:
+        matcher.wait_ready()
     hands = [kept_store] * size.stored + [command_line] * size.commanded
     must_fire: set[tuple[Place, int]] = set()
     must_not: set[tuple[Place, int]] = set()
@@ -146,3 +154,26 @@ def test_rules_act_from_the_acknowledgement_of_their_write_on(
     assert set(fired) & must_not == set()
     assert sorted(fired) == sorted(must_fire)
     print(f"{len(must_fire)} events fired their rule at once, {len(must_not)} no longer did")
+
+
+def test_events_wait_for_an_acknowledged_rule_that_cannot_be_read_yet(
+    site: MatcherSite, spawn: Spawn, open_transaction: Producer
+) -> None:
+    matcher = site.start(spawn).wait_ready()
+    open_transaction.produce(site.topics.rules, key=b"99", value=b"{}")
+    open_transaction.flush(30)
+    site.put_rule(1)
+
+    place = site.append_at_once(event())
+    line = matcher.wait_log("events wait for the rule table")
+    (end,) = site.cluster.end_offsets(site.positions(site.topics.rules)).values()
+    assert f"offset {end}" in line
+    status, checks = matcher.get("/readyz")
+    assert (status, matcher.get("/healthz")[0]) == (503, 200), checks
+    assert "events wait for the rule table" in checks
+    assert site.fired() == []
+
+    open_transaction.abort_transaction(30)
+    site.wait_jobs([place])
+    matcher.wait_ready()
+    assert site.fired() == [(place, 1)]
