@@ -20,7 +20,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "new-key",
         help="print a new entry for secrets.keys",
         description="Prints a new entry for secrets.keys. The first entry seals, all of them open: put a new"
-        " key in front, and keep the old ones until every rule was applied again.",
+        " key in front, restart the senders with both, run `tocsin rules reseal`, and take the old one away.",
     )
     key.add_argument("--id", metavar="ID", help="the key's id; random if not given")
 

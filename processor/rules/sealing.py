@@ -2,7 +2,7 @@
 
 `sealed:<key id>:<base64 of nonce and ciphertext>`; the rule's id in decimal is the associated data, so a
 sealed value moved to another rule can't be opened there. The first key seals, all of them open: a key is
-rotated by putting the new one in front, applying the rules again, and taking the old one away.
+rotated by putting the new one in front, sealing everything anew (reseal.py), and taking the old one away.
 """
 
 from __future__ import annotations

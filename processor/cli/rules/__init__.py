@@ -1,17 +1,17 @@
 """`tocsin rules …`: rules as code, straight on Kafka.
 
 One module per kind of work: checking.py (validate), applying.py (apply), showing.py (list, get, export),
-deleting.py (delete). store.py opens the store for them and turns its errors into the command's, finding.py
-finds the rule somebody means.
+deleting.py (delete), resealing.py (reseal). store.py opens the store for them and turns its errors into the
+command's, finding.py finds the rule somebody means.
 """
 
 import argparse
 
 from processor.cli.parser import Subparsers
-from processor.cli.rules import applying, checking, deleting, showing
+from processor.cli.rules import applying, checking, deleting, resealing, showing
 from processor.settings import Settings
 
-_ACTIONS = (checking, applying, showing, deleting)
+_ACTIONS = (checking, applying, showing, deleting, resealing)
 
 
 def add_parser(subparsers: Subparsers) -> None:
