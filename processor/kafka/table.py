@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 CHECK_EVERY = 10.0
 """Seconds between looks at the topic's id and end."""
 
+ASK_TIMEOUT = 2.0
+"""Seconds to wait for a broker before asking again, so that a stop is noticed meanwhile."""
+
 
 class TableSink(Protocol):
     """What the records are applied to; called on the reader's thread only."""
@@ -143,7 +146,7 @@ class TableReader:
     def _read_once(self) -> None:
         """Read from the start and keep reading, until stopped or until it must start over."""
         self.beat = time.monotonic()
-        info = self._cluster.topic(self._topic)
+        info = self._cluster.topic(self._topic, timeout=ASK_TIMEOUT)
         if info is None:
             self._not_ready(f"topic {self._topic} is missing: run `tocsin topics apply`")
             self._stop.wait(1.0)
