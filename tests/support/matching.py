@@ -10,8 +10,10 @@ from typing import Any, NamedTuple, Self
 from confluent_kafka import Producer
 
 from processor.kafka.cluster import Cluster
+from processor.kafka.records import Position
 from processor.kafka.topic_admin import apply
 from processor.settings import Settings
+from tests.support.groups import Group
 from tests.support.processes import Process, Spawn
 from tests.support.records import Record, Stored, produce
 from tests.support.settings import Groups, settings_for, with_changes
@@ -86,10 +88,17 @@ class MatcherSite:
         self.model = Settings.model_validate(self.settings())
         self.topics = self.model.topics
         self.cluster = Cluster(self.model.kafka, f"{prefix}tests")
+        self.group = Group(bootstrap, self.topics.group("matcher"))
         self._follow = tail
-        # Kept: a new one takes a while to find the topic, and what follows a rule's write is to follow at once.
+        # Kept: a new one takes a while to find the topic, and an event is to follow a rule at once.
         self._producer = Producer(
-            {"bootstrap.servers": bootstrap, "log_level": 0, "enable.idempotence": True, "linger.ms": 0}
+            {
+                "bootstrap.servers": bootstrap,
+                "log_level": 0,
+                "enable.idempotence": True,
+                "linger.ms": 0,
+                "message.max.bytes": 10_000_000,
+            }
         )
 
     def settings(self, **groups: Mapping[str, Any]) -> Groups:
@@ -147,6 +156,12 @@ class MatcherSite:
         assert info is not None
         return info.id
 
+    def positions(self, topic: str) -> list[Position]:
+        """Every partition of a topic."""
+        info = self.cluster.topic(topic)
+        assert info is not None
+        return [Position(topic, number) for number in range(info.partitions)]
+
     def jobs(self) -> list[Stored]:
         """Every job so far, as a read_committed reader sees them."""
         return self._tail.records(self.topics.jobs)
@@ -172,6 +187,18 @@ class MatcherSite:
     def wait_for(self, condition: Callable[[], Any], timeout: float = 30.0, what: str = "") -> None:
         """Wait until a condition holds; tells the last jobs when it doesn't."""
         wait_until(condition, timeout, lambda: f"{what}; jobs: {self.fired()[-20:]}")
+
+    def wait_drained(self, timeout: float = 30.0) -> None:
+        """Wait until the group has committed every event there is, and no transaction is open on the jobs."""
+        for topic in self.event_topics:
+            ends = self.cluster.end_offsets(self.positions(topic))
+            self.group.wait_committed({(p.topic, p.partition): end for p, end in ends.items()}, timeout)
+        jobs = self.positions(self.topics.jobs)
+        wait_until(
+            lambda: self.cluster.end_offsets(jobs, committed=True) == self.cluster.end_offsets(jobs),
+            timeout,
+            "no transaction is open on the jobs",
+        )
 
     def make_topics(self) -> None:
         """What `tocsin topics apply` does, after the event topics are made."""

@@ -1,0 +1,56 @@
+"""Consumer groups seen from outside: what they have committed, and setting it."""
+
+from collections.abc import Mapping
+
+from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from tests.support.waiting import wait_until
+
+TIMEOUT = 30.0
+
+Offsets = dict[tuple[str, int], int]
+
+
+class Group:
+    """One consumer group."""
+
+    def __init__(self, bootstrap: str, name: str) -> None:
+        self.name = name
+        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})  # outlives its futures
+
+    def committed(self) -> Offsets:
+        """The next offset of each partition the group has committed; transactions still open don't count."""
+        asked = ConsumerGroupTopicPartitions(self.name)
+        found = self._admin.list_consumer_group_offsets(
+            [asked], require_stable=False, request_timeout=TIMEOUT
+        )
+        partitions = found[self.name].result(TIMEOUT).topic_partitions
+        return {(p.topic, p.partition): p.offset for p in partitions if p.offset >= 0}
+
+    def set_committed(self, offsets: Mapping[tuple[str, int], int]) -> None:
+        """What `kafka-consumer-groups --reset-offsets` does; the group must be empty."""
+        wanted = [TopicPartition(topic, number, offset) for (topic, number), offset in offsets.items()]
+        changed = self._admin.alter_consumer_group_offsets(
+            [ConsumerGroupTopicPartitions(self.name, wanted)], request_timeout=TIMEOUT
+        )
+        for partition in changed[self.name].result(TIMEOUT).topic_partitions:
+            assert partition.error is None, partition.error
+
+    def members(self) -> int:
+        """How many members the group has."""
+        found = self._admin.describe_consumer_groups([self.name], request_timeout=TIMEOUT)
+        return len(found[self.name].result(TIMEOUT).members)
+
+    def wait_committed(self, ends: Mapping[tuple[str, int], int], timeout: float = 30.0) -> None:
+        """Wait until the group has committed all of these ends, or more."""
+
+        def behind() -> Offsets:
+            now = self.committed()
+            return {place: now.get(place, -1) for place, end in ends.items() if now.get(place, -1) < end}
+
+        wait_until(lambda: not behind(), timeout, lambda: f"{behind()} of {dict(ends)}", every=0.1)
+
+    def wait_empty(self, timeout: float = 30.0) -> None:
+        """Wait until the last member has left or was given up."""
+        wait_until(lambda: self.members() == 0, timeout, f"group {self.name} is empty")
