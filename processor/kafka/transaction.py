@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
+from processor.kafka.bounded import Bounded, Hung
 from processor.kafka.errors import (
     FatalKafkaError,
     Kind,
@@ -33,6 +34,12 @@ TRANSACTION_TIMEOUT = 5.0
 
 _CALL = 1.0
 """Seconds one blocking call may take before it is repeated: short enough that a stop is noticed."""
+
+_HANGS = TRANSACTION_TIMEOUT
+"""Seconds after which a call that should have returned after `_CALL` is given up."""
+
+_HANGING = 3
+"""So many calls may hang at the same time before the process has to end: each holds on to a client."""
 
 
 class TransactionalProducer:
@@ -58,6 +65,7 @@ class TransactionalProducer:
             "queue.buffering.max.kbytes": 262_144,
         }
         self._producer: Producer | None = None
+        self._bounded = Bounded(f"offsets of {transactional_id}")
         self.blocked_since: float | None = None
         self.claims = 0
         """How many times the transactional id was claimed; more than one means a producer was replaced."""
@@ -133,10 +141,15 @@ class TransactionalProducer:
                     TopicPartition(p.topic, p.partition, c.next_offset, c.metadata)
                     for p, c in offsets.items()
                 ]
-                self._repeat(lambda: producer.send_offsets_to_transaction(listed, group, _CALL), deadline)
+                self._repeat(lambda: self._send_offsets(producer, listed, group), deadline)
         except _TooLarge as too_large:
             self._abort(producer)
             raise RecordTooLarge(too_large.index, records[too_large.index].topic) from None
+        except Hung as hung:
+            # The client knows its group's coordinator as a broker that it has dropped since, and waits for that
+            # one (librdkafka #5456, #5511; seen after restarts of a broker). Another client asks anew.
+            self.discard()
+            raise TransactionAborted(f"the offsets could not be added: {hung}") from None
         except (KafkaException, TimeoutError) as failure:
             self._give_up(producer, failure)
         try:
@@ -147,6 +160,11 @@ class TransactionalProducer:
             # The commit may have reached the coordinator. Only the group's offsets can tell.
             self.discard()
             raise TransactionUncertain(f"no answer to the commit: {failure}") from None
+
+    def _send_offsets(self, producer: Producer, offsets: list[TopicPartition], group: object) -> None:
+        if self._bounded.hanging >= _HANGING:
+            raise FatalKafkaError("adding offsets to transactions hangs again and again")
+        self._bounded.call(lambda: producer.send_offsets_to_transaction(offsets, group, _CALL), _HANGS)
 
     def _ready(self, deadline: float) -> Producer:
         if self._producer is not None:
@@ -183,9 +201,14 @@ class TransactionalProducer:
                         raise TimeoutError("the local queue stayed full") from None
                     poll(0.01)
                 except KafkaException as failure:
-                    if error_of(failure).code() == KafkaError.MSG_SIZE_TOO_LARGE:
+                    code = error_of(failure).code()
+                    if code == KafkaError.MSG_SIZE_TOO_LARGE:
                         raise _TooLarge(index) from None
-                    raise
+                    if code != KafkaError._UNKNOWN_PARTITION or time.monotonic() > deadline:
+                        raise
+                    # Added since the client last asked by itself, which it does every five minutes.
+                    producer.list_topics(record.topic, timeout=_CALL)
+                    poll(0.05)
 
     def _give_up(self, producer: Producer, failure: Exception, *, commit_sent: bool = False) -> None:
         """Leave the transaction by abort, or by dropping the producer; always raises."""
