@@ -1,6 +1,7 @@
 """How long a killed matcher's partitions stand still.
 
-The broker is set as the documentation advises (transaction.abort.timed.out.transaction.cleanup.interval.ms=1000).
+The broker is set as the documentation advises:
+transaction.abort.timed.out.transaction.cleanup.interval.ms=1000.
 """
 
 import time
