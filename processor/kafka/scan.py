@@ -21,6 +21,9 @@ from processor.kafka.records import Fetched, InRecord, Position, position_of
 log = logging.getLogger(__name__)
 
 BATCH = 2_000
+LOOK_EVERY = 10.0
+"""Seconds between looks for partitions that were added."""
+
 _POLL = 0.2
 
 
@@ -93,6 +96,34 @@ def read(
                 yield records
 
 
+def follow(
+    config: Mapping[str, Any], cluster: Cluster, starts: Mapping[Position, int]
+) -> Iterator[Sequence[InRecord]]:
+    """The records behind these offsets as they come, without end; an empty batch about every second.
+
+    Partitions that are added to the topics are followed from their start.
+    """
+    known = dict(starts)
+    look_at = time.monotonic() + LOOK_EVERY
+    with Reader(config) as reader:
+        reader.add(known)
+        while True:
+            yield reader.fetch(BATCH, 1.0).records
+            if time.monotonic() >= look_at:
+                look_at = time.monotonic() + LOOK_EVERY
+                added = {position: 0 for position in _positions(cluster, known) if position not in known}
+                reader.add(added)
+                known |= added
+
+
+def _positions(cluster: Cluster, known: Iterable[Position]) -> list[Position]:
+    try:
+        topics = cluster.topics({position.topic for position in known}, timeout=2.0).values()
+    except BrokerUnavailable:
+        return []
+    return [Position(topic.name, number) for topic in topics for number in range(topic.partitions)]
+
+
 def _within(fetched: Fetched, ends: Mapping[Position, int]) -> tuple[list[InRecord], set[Position]]:
     """The records below their partition's end, and the partitions that have reached it."""
     records: list[InRecord] = []
@@ -135,9 +166,8 @@ class Reader:
 
     def add(self, starts: Mapping[Position, int]) -> None:
         """Read these partitions too, each from its next offset."""
-        self._consumer.incremental_assign(
-            [TopicPartition(p.topic, p.partition, next_offset) for p, next_offset in starts.items()]
-        )
+        if added := [TopicPartition(p.topic, p.partition, at) for p, at in starts.items()]:
+            self._consumer.incremental_assign(added)
 
     def drop(self, positions: Iterable[Position]) -> None:
         """Read these no longer; what was fetched ahead of them may still come."""

@@ -31,6 +31,7 @@ from processor.kafka.errors import (
     TransactionAborted,
     TransactionUncertain,
 )
+from processor.kafka.fencing import FencingIsNoAlarm
 from processor.kafka.records import OutRecord
 from processor.kafka.table import EndOffset, TableReader
 from processor.kafka.transaction import TransactionalProducer
@@ -80,8 +81,8 @@ class RuleStore:
         self._name = name
         self._limit = 0
         self._made: TransactionalProducer | None = None
-        self._quiet = _FencingIsNoAlarm(name)
-        logging.getLogger(TransactionalProducer.__module__).addFilter(self._quiet)
+        self._quiet = FencingIsNoAlarm(name)
+        self._quiet.install()
 
     def read(self) -> RuleSnapshot:
         """The table as of now: every write acknowledged before the call is in it. Claims nothing."""
@@ -125,7 +126,7 @@ class RuleStore:
                 self._end.close()
             if self._made is not None:
                 self._made.discard()
-            logging.getLogger(TransactionalProducer.__module__).removeFilter(self._quiet)
+            self._quiet.remove()
 
     def __enter__(self) -> Self:
         return self
@@ -276,20 +277,3 @@ class _Tries:
         )
         time.sleep(min(self.deadline.remaining(), random.uniform(0.005, 0.02 * 2 ** min(self._made, 5))))
         self._made += 1
-
-
-class _FencingIsNoAlarm(logging.Filter):
-    """Keeps librdkafka's words about a fenced producer out of the log: for this client it is daily business.
-
-    It calls that fatal; here another writer was quicker and the write is made again.
-    """
-
-    def __init__(self, client_id: str) -> None:
-        super().__init__()
-        self._client = f"[{client_id}#producer-"
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        message = record.getMessage()
-        return self._client not in message or not any(
-            word in message for word in ("fenced", "old epoch", "concurrent")
-        )
