@@ -31,6 +31,14 @@ class Reason(StrEnum):
     MUTED = "muted"
 
 
+def was_attempted(reason: str | None) -> bool:
+    """Whether a job that died of this reason died in an attempt, which its attempt number then counts.
+
+    One that expired, or that was no job to begin with, had not been tried under that number.
+    """
+    return bool(reason) and reason != Reason.EXPIRED
+
+
 class Stage(StrEnum):
     """How far an attempt came before it failed.
 
