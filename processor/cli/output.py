@@ -40,9 +40,38 @@ def print_rows(
         print(padded.rstrip(), file=stream or sys.stdout)
 
 
+def print_stream(
+    rows: Iterable[Mapping[str, object]],
+    widths: Mapping[str, int],
+    output: str,
+    stream: TextIO | None = None,
+) -> None:
+    """Print `rows` as they come, each at once: lines of columns at least so wide, or with "json" JSON lines.
+
+    The JSON lines hold the whole rows. Ends with `rows`.
+    """
+    target = stream or sys.stdout
+    if output != "json":
+        print(_fixed({column: column.upper().replace("_", " ") for column in widths}, widths), file=target)
+    for row in rows:
+        print(json.dumps(row) if output == "json" else _fixed(row, widths), file=target, flush=True)
+
+
+def print_fields(fields: Mapping[str, object], stream: TextIO | None = None) -> None:
+    """Print one thing's fields for people, a line each: name and value."""
+    width = max((len(name) for name in fields), default=0)
+    for name, value in fields.items():
+        print(f"{name.ljust(width)}  {_cell(value)}".rstrip(), file=stream or sys.stdout)
+
+
 def print_json(value: object, stream: TextIO | None = None) -> None:
     """Print `value` as JSON in ASCII, indented; raises TypeError for what JSON has no form for."""
     print(json.dumps(value, indent=2), file=stream or sys.stdout)
+
+
+def _fixed(row: Mapping[str, object], widths: Mapping[str, int]) -> str:
+    cells = (_cell(row.get(column)).ljust(width) for column, width in widths.items())
+    return "  ".join(cells).rstrip()
 
 
 def _cell(value: object) -> str:

@@ -131,6 +131,10 @@ class Process:
         """SIGTERM: it drains."""
         self._child.signal(signal.SIGTERM)
 
+    def interrupt(self) -> None:
+        """SIGINT, as from a terminal."""
+        self._child.signal(signal.SIGINT)
+
     def stop(self, timeout: float = 40.0) -> int:
         """SIGTERM and wait; the exit code."""
         self.terminate()
