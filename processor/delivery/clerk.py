@@ -14,7 +14,8 @@ from typing import Protocol
 
 from processor.delivery import tiers
 from processor.delivery.audit import audit_record, dead_headers
-from processor.delivery.decide import Cancel, Hold, Send, decide, is_behind
+from processor.delivery.decide import Cancel, Send, decide, is_behind
+from processor.delivery.deferral import PutOff, climbing
 from processor.delivery.http import WebhookRequest
 from processor.delivery.intake import DEAD_HEADERS, dead_as_it_is, read_job
 from processor.delivery.lanes import JobInHand, Lane
@@ -27,6 +28,7 @@ from processor.kafka.records import InRecord, OutRecord
 from processor.observability.logging import origin
 from processor.observability.metrics import Metrics
 from processor.rules.errors import SecretError
+from processor.rules.releases import Releases
 from processor.rules.resolve import Resolver
 from processor.rules.schema import TriggerRule
 from processor.rules.table import RuleSnapshot
@@ -105,6 +107,7 @@ class Clerk:
         if is_behind(job.headers, topic_id, max(next_offset, snapshot.next_offset)):
             return None
         decision = decide(snapshot, job.headers, now_ms)
+        job.judged_by = snapshot
         rule = snapshot.rules.get(job.headers.rule_id)
         job.rule_name = rule.name if rule is not None else ""
         if isinstance(decision, Send):
@@ -113,7 +116,24 @@ class Clerk:
             return self._ended(job, Outcome(Kind.CANCELLED, now_ms, reason=decision.reason))
         if isinstance(decision, Dead):
             return self._ended(job, Outcome(Kind.DEAD, now_ms, reason=decision.reason), now_ms)
-        return self._deferred(job, decision, now_ms)
+        why = f"{decision.why}: {decision.detail}" if decision.detail else decision.why
+        return self.put_off(job, climbing(now_ms, job.headers.deferrals, self._tiers), why, now_ms)
+
+    def is_current(self, job: JobInHand) -> bool:
+        """Whether the rules are still those that `decide` went by."""
+        return job.judged_by is self._rules.snapshot()
+
+    def releases(self) -> Releases:
+        """What somebody wants tried at once."""
+        return self._rules.snapshot().releases
+
+    def origin_of(self, job: JobInHand) -> str:
+        """Of the job's target as its rule says now; empty where it isn't known."""
+        rule = self._rules.snapshot().rules.get(job.headers.rule_id)
+        try:
+            return origin(self._resolver.target(rule)) if rule is not None else ""
+        except SecretError:
+            return ""
 
     def settle(self, job: JobInHand, outcome: Outcome, now_ms: int) -> Entry:
         """What becomes of a job after an attempt."""
@@ -127,6 +147,7 @@ class Clerk:
                 self._policy.retry_after_max_ms,
                 rule.delivery.max_attempts if rule is not None else None,
                 int(expires_after.total_seconds() * 1000) if expires_after is not None else None,
+                retry_4xx=rule.delivery.retry_4xx if rule is not None else True,
             ),
             attempt=headers.attempt,
             first_attempt=headers.first_attempt,
@@ -171,13 +192,12 @@ class Clerk:
         try:
             url = self._resolver.target(rule)
             job.origin = origin(url)
-            key = self._resolver.signing_key(rule)
             request = WebhookRequest(
                 url=url,
                 webhook_id=headers.job_id,
                 attempt=headers.attempt,
                 body=job.body,
-                keys=() if key is None else (key,),
+                keys=self._resolver.signing_keys(rule, now_ms),
                 headers=self._resolver.headers(rule),
                 traceparent=headers.traceparent,
                 timeout=(
@@ -213,16 +233,13 @@ class Clerk:
             job.headers.matched_at_ms,
         )
 
-    def _deferred(self, job: JobInHand, hold: Hold, now_ms: int) -> Entry:
-        """Put off without an attempt, one tier longer each time; only the first is audited."""
-        tier = tiers.deferral_ms(job.headers.deferrals, self._tiers)
-        headers = replace(job.headers, not_before_ms=now_ms + tier, deferrals=job.headers.deferrals + 1)
-        moved = self._moved(job, headers, tier)
+    def put_off(self, job: JobInHand, to: PutOff, why: str, now_ms: int) -> Entry:
+        """The job goes into a retry topic without an attempt; only the first time is audited."""
+        headers = replace(job.headers, not_before_ms=to.not_before_ms, deferrals=job.headers.deferrals + 1)
+        moved = self._moved(job, headers, to.tier_ms)
         if job.headers.deferrals:
             return Entry(job.lane, [moved])
-        outcome = Outcome(
-            Kind.DEFERRED, now_ms, error=f"{hold.why}: {hold.detail}" if hold.detail else hold.why
-        )
+        outcome = Outcome(Kind.DEFERRED, now_ms, error=why)
         self._say(job, outcome, headers.not_before_ms)
         return Entry(job.lane, [self._audit(job, outcome, headers.not_before_ms), moved], outcome)
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 
 from processor.delivery.lanes import JobInHand, State
 
 
 class Hand:
-    """Each job is in one of three places: waiting for its time, ready, or in flight."""
+    """Each job is in one of three places: waiting for its time, ready, or in flight.
+
+    Those that are queued for their destination are admission.py's.
+    """
 
     def __init__(self) -> None:
         self._waiting: list[tuple[int, int, JobInHand]] = []
@@ -28,6 +31,15 @@ class Hand:
         """Take out what has waited long enough; the caller says what comes next for each."""
         while self._waiting and self._waiting[0][0] <= now_ms:
             yield heapq.heappop(self._waiting)[2]
+
+    def recall(self, wanted: Callable[[JobInHand], bool]) -> list[JobInHand]:
+        """Take out those of the waiting jobs that need not wait any longer."""
+        recalled = [job for _, _, job in self._waiting if wanted(job)]
+        if recalled:
+            chosen = set(recalled)
+            self._waiting = [entry for entry in self._waiting if entry[2] not in chosen]
+            heapq.heapify(self._waiting)
+        return recalled
 
     @property
     def next_due_ms(self) -> int | None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
+from processor.delivery.http import WebhookRequest
 from processor.delivery.watermark import Watermark
 from processor.jobs import JobHeaders
 from processor.kafka.records import Commit, Position
@@ -50,6 +51,12 @@ class JobInHand:
     """The rule it is being sent by."""
     rule_name: str = ""
     origin: str = ""
+    request: WebhookRequest | None = None
+    """What will be sent, by that rule."""
+    judged_by: object = None
+    """The snapshot of the rules that `rule` is of."""
+    in_line: bool = False
+    """Whether it waits for a token of its rule's limit."""
 
     @property
     def gone(self) -> bool:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from processor.delivery.admission import Admission, Go, Held, Later, Queued, Soon
 from processor.delivery.clerk import Clerk
 from processor.delivery.hand import Hand
 from processor.delivery.lanes import BATCH, JobInHand, Lane, Lanes, State
@@ -68,6 +70,7 @@ class Parts:
     watch: TopicWatch
     sending: Sending
     clerk: Clerk
+    admission: Admission
     lease: Lease
     max_in_flight: int
     metrics: Metrics
@@ -84,6 +87,7 @@ class SenderLoop:
         self._hand = Hand()
         self._look_at = 0.0
         self._prove_at = 0.0
+        self._held = False
         self._recommit_at = time.monotonic() + RECOMMIT_EVERY
         self._consumer = parts.consumer(self)
         self._ownership = Ownership(
@@ -140,7 +144,8 @@ class SenderLoop:
         self._collect()
         self._wake()
         if may_send:
-            self._dispatch()
+            self._admit()
+            self._send()
         self._writer.write_if_due()
         self._steer()
         self._look_around()
@@ -166,7 +171,7 @@ class SenderLoop:
         return False
 
     def _patience(self) -> float:
-        limit = BUSY if self._hand.load else IDLE
+        limit = BUSY if self._load else IDLE
         if self._writer.due_at is not None:
             limit = min(limit, self._writer.due_at - time.monotonic())
         if (due_ms := self._hand.next_due_ms) is not None:
@@ -208,6 +213,9 @@ class SenderLoop:
 
     def _schedule(self, job: JobInHand, now_ms: int) -> None:
         """Send now, wait in memory, or go on in another retry topic."""
+        if self._is_free(job):
+            self._hand.make_ready(job)
+            return
         step = self._parts.clerk.next_step(job, now_ms)
         if isinstance(step, Wait):
             self._hand.wait(job, step.until_ms)
@@ -221,40 +229,89 @@ class SenderLoop:
         for job in self._hand.due(now_ms):
             self._schedule(job, now_ms)
 
+    def _is_free(self, job: JobInHand) -> bool:
+        """Whether a job that was put off need not wait any longer."""
+        admission = self._parts.admission
+        return bool(job.headers.deferrals and admission.frees) and admission.is_free(
+            job, self._parts.clerk.origin_of(job)
+        )
+
+    def _recall(self) -> None:
+        """Something that stopped jobs does so no longer: those that wait for it in memory are due."""
+        for job in self._hand.recall(self._is_free):
+            self._hand.make_ready(job)
+
     # Sending
 
-    def _dispatch(self) -> None:
-        """Hand ready jobs over while there is room; what must not be sent (yet) is settled or put off."""
-        hand, clerk = self._hand, self._parts.clerk
-        room = self._parts.max_in_flight - len(hand.in_flight)
-        attempts: list[Attempt] = []
-        later: list[JobInHand] = []
-        now_ms = _now_ms()
-        while hand.ready and len(attempts) < room:
-            job = hand.ready.popleft()
-            decided = clerk.decide(job, now_ms)
+    def _admit(self) -> None:
+        """Queue what is ready for its destination; what must not be sent (yet) is settled or put off."""
+        hand, parts = self._hand, self._parts
+        ready, hand.ready = hand.ready, deque()
+        now_ms, clock_ms = _now_ms(), _clock_ms()
+        full: set[str] = set()
+        for job in ready:
+            if job.origin in full:
+                hand.ready.append(job)
+                continue
+            decided = parts.clerk.decide(job, now_ms)
             if decided is None:
                 job.state = State.RULES
-                later.append(job)
+                hand.ready.append(job)
             elif isinstance(decided, Attempt):
-                hand.send(job)
-                attempts.append(decided)
+                job.state = State.READY
+                job.request = decided.request
+                verdict = parts.admission.enter(job, clock_ms, now_ms)
+                if isinstance(verdict, Held):
+                    full.add(job.origin)
+                    hand.ready.append(job)
+                elif not isinstance(verdict, Queued):
+                    self._put_off(job, verdict, now_ms)
             else:
                 self._settle(job, decided)
-        hand.ready.extend(later)
+        self._held = bool(full)
+
+    def _send(self) -> None:
+        """Hand over those whose turn it is, as far as there is room."""
+        parts = self._parts
+        now_ms, clock_ms = _now_ms(), _clock_ms()
+        attempts: list[Attempt] = []
+        for job in parts.admission.turns(parts.max_in_flight - len(self._hand.in_flight), clock_ms):
+            if not parts.clerk.is_current(job):
+                parts.admission.pass_over(job, clock_ms)
+                self._hand.make_ready(job, first=True)
+                continue
+            verdict = parts.admission.admit(job, clock_ms, now_ms)
+            if isinstance(verdict, Go) and job.request is not None:
+                self._hand.send(job)
+                attempts.append(Attempt(job, job.request))
+            elif not isinstance(verdict, Go):
+                self._put_off(job, verdict, now_ms)
         if attempts:
-            self._parts.sending.submit(attempts)
+            parts.sending.submit(attempts)
+
+    def _put_off(self, job: JobInHand, verdict: Soon | Later, now_ms: int) -> None:
+        if isinstance(verdict, Soon):
+            self._hand.wait(job, verdict.at_ms)
+        else:
+            self._settle(job, self._parts.clerk.put_off(job, verdict.to, verdict.why, now_ms))
 
     def _collect(self) -> None:
+        now_ms, clock_ms = _now_ms(), _clock_ms()
+        admission, clerk = self._parts.admission, self._parts.clerk
         for ended in self._parts.sending.collect():
             job = ended.attempt.job
             self._hand.landed(job)
-            if job.gone:
-                continue  # its new owner tries again under the same webhook-id
-            if ended.outcome is None:
+            entry = None
+            if ended.outcome is not None and not job.gone:
+                entry = clerk.settle(job, ended.outcome, now_ms)
+            # A job that is gone is its new owner's to try again, under the same webhook-id.
+            closed = admission.over(job, entry.outcome if entry is not None else None, clock_ms, now_ms)
+            if entry is not None:
+                self._settle(job, entry)
+            elif not job.gone:
                 self._hand.make_ready(job, first=True)
-            else:
-                self._settle(job, self._parts.clerk.settle(job, ended.outcome, _now_ms()))
+            if closed:
+                self._recall()
 
     def _settle(self, job: JobInHand, entry: Entry) -> None:
         job.state = State.FINISHED
@@ -265,16 +322,21 @@ class SenderLoop:
 
     def _steer(self) -> None:
         """Pause partitions whose jobs would only pile up in memory, and resume those that have room again."""
-        limit = self._parts.max_in_flight
+        limit, load = self._parts.max_in_flight, self._load
         pause: list[Position] = []
         resume: list[Position] = []
         for lane in self._lanes:
-            busy = self._hand.load > limit // 2 if lane.paused else self._hand.load >= limit
+            busy = self._held or (load > limit // 2 if lane.paused else load >= limit)
             if lane.wants_pause(busy) != lane.paused:
                 lane.paused = not lane.paused
                 (pause if lane.paused else resume).append(lane.position)
         self._consumer.pause(pause)
         self._consumer.resume(resume)
+
+    @property
+    def _load(self) -> int:
+        """How many jobs are ready, queued or in flight."""
+        return self._hand.load + self._parts.admission.waiting
 
     def _look_around(self) -> None:
         now = time.monotonic()
@@ -282,6 +344,8 @@ class SenderLoop:
             return
         self._look_at = now + LOOK_EVERY
         parts = self._parts
+        if parts.admission.released(parts.clerk.releases()):
+            self._recall()
         reason = parts.clerk.table_reason()
         parts.checks.table.met() if reason is None else parts.checks.table.failed(reason)
         if now >= self._recommit_at:
@@ -296,7 +360,10 @@ class SenderLoop:
                 # Starting again reads the new topic from its start; what is in memory belongs to the old one.
                 raise FatalKafkaError(f"topic {lane.position.topic} was made again")
         topics = [parts.topics.jobs, *parts.topics.retries]
-        self.status = measure(self._lanes, topics, parts.metrics, self._consumer.end_offset, _now_ms())
+        circuits = parts.admission.status(_clock_ms())
+        parts.metrics.circuits_open.set(len(parts.admission.open_circuits(_clock_ms())))
+        jobs = measure(self._lanes, topics, parts.metrics, self._consumer.end_offset, _now_ms())
+        self.status = jobs | circuits
 
     # Ending
 
@@ -337,6 +404,8 @@ class SenderLoop:
     def assigned(self, positions: list[Position]) -> Mapping[Position, int] | None:
         """Partitions of webhook-jobs, and with each the same number of every retry topic."""
         starts = self._ownership.open(positions, alive=self._alive, stopped=self._stop.is_set)
+        if starts is not None:
+            self._parts.admission.assigned(numbers(starts), _clock_ms())
         # On the way out nothing more is taken, and leaving to join again would only cut the drain short.
         return {} if starts is None and self._stop.is_set() else starts
 
@@ -356,7 +425,9 @@ class SenderLoop:
         self._parts.sending.cancel(job for job in self._hand.in_flight if job.gone)
         return closed
 
-    def _close(self, lanes: Iterable[Lane]) -> list[Position]:
+    def _close(self, lanes: Sequence[Lane]) -> list[Position]:
+        jobs = [job for lane in lanes for job in lane.jobs.values()]
+        self._parts.admission.gone(numbers(lane.position for lane in lanes), jobs)
         positions = self._ownership.close(lanes)
         self._writer.forget_closed()
         self._hand.drop_gone()
@@ -365,6 +436,11 @@ class SenderLoop:
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
+
+
+def _clock_ms() -> int:
+    """Of a clock that never goes back: for waits and rates."""
+    return time.monotonic_ns() // 1_000_000
 
 
 def _tell(message: str, failure: Exception, **fields: str) -> None:

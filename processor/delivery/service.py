@@ -10,7 +10,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
+from processor.delivery.admission import Admission
+from processor.delivery.circuit import CircuitPolicy
+from processor.delivery.circuits import Circuits
 from processor.delivery.clerk import Clerk, Policy
+from processor.delivery.destinations import Destinations
 from processor.delivery.http import Poster
 from processor.delivery.lease import Lease, boot_clock
 from processor.delivery.loop import Parts, SenderLoop
@@ -195,6 +199,11 @@ class Sender:
                     References(os.environ, settings.secrets.directory),
                 ),
                 self._metrics,
+            ),
+            admission=Admission(
+                Destinations(sender.destination_concurrency, sender.max_in_flight),
+                Circuits(CircuitPolicy.of(sender.circuit)),
+                sorted(written),
             ),
             lease=lease,
             max_in_flight=sender.max_in_flight,

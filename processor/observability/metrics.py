@@ -208,6 +208,11 @@ class Metrics:
             ),
             get_args(WaitingFor),
         )
+        self.circuits_open: Final = Gauge(
+            "tocsin_circuits_open",
+            "Circuits of this sender, of destinations and of rules, that are not closed.",
+            registry=registry,
+        )
         self.jobs_in_flight: Final = Gauge(
             "tocsin_jobs_in_flight", "Requests being sent at this moment.", registry=registry
         )
