@@ -30,6 +30,7 @@ from tests.support.commands import Commands
 from tests.support.deliveries import audit_value, dead_record_headers
 from tests.support.installation import Installation, Job, now_ms
 from tests.support.offsets import set_commits
+from tests.support.processes import Spawn
 from tests.support.records import Record, Stored, produce, read_all
 from tests.support.rules import record as rule_record
 from tests.support.rules import snapshot_of
@@ -331,3 +332,17 @@ def test_after_a_failed_transaction_the_markers_tell_what_was_put_back(
 
     assert [(row.action, row.jobs) for row in rows] == [("redelivered", 3)]
     assert sorted(job_id for job_id, _ in site.back()) == sorted(job.id for job in jobs)
+
+
+@pytest.mark.real_kafka
+def test_a_run_that_is_killed_is_finished_by_the_next(site: Site, spawn: Spawn, deliveries: Commands) -> None:
+    jobs = site.dead_jobs(4_500)
+    process = spawn("deliveries", "redeliver", "--rule", "7", settings=site.settings())
+    process.wait_log("dead jobs put back", 60)
+    process.kill()
+
+    rows = deliveries.json("redeliver", "--rule", "7")
+
+    assert sorted(job_id for job_id, _ in site.back()) == sorted(job.id for job in jobs)
+    assert sum(row["jobs"] for row in rows) == 4_500
+    assert rows[0]["jobs"] < 4_500
