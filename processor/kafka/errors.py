@@ -100,8 +100,9 @@ _RETRIABLE = frozenset(
 _NOT_A_MEMBER = frozenset({KafkaError.ILLEGAL_GENERATION, KafkaError.UNKNOWN_MEMBER_ID})
 
 
-_NO_RIGHTS = frozenset(
+_FINAL = frozenset(
     {
+        KafkaError._FATAL,
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
         KafkaError.GROUP_AUTHORIZATION_FAILED,
         KafkaError.CLUSTER_AUTHORIZATION_FAILED,
@@ -123,7 +124,7 @@ def error_of(exception: KafkaException) -> KafkaError:
 
 def classify(error: KafkaError) -> Kind:
     """Retriable: the same call may be made again. Abort: the transaction must be. Fatal: the client ends."""
-    if error.fatal() or error.code() in _NO_RIGHTS:
+    if error.fatal() or error.code() in _FINAL:
         return Kind.FATAL
     if error.txn_requires_abort():
         return Kind.ABORT

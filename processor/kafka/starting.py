@@ -120,11 +120,11 @@ class StartingOffsets:
                 if stopped() or time.monotonic() > deadline:
                     return None
 
-    def of(self, positions: Sequence[Position]) -> dict[Position, Start]:
-        """Starts of `positions`, which this member owns.
+    def of(self, positions: Sequence[Position], *, again: bool = True) -> dict[Position, Start]:
+        """Starts of `positions`, which this member owns. Those that are new are committed on the way.
 
-        Everything is committed again on the way, which keeps the broker from forgetting offsets of quiet
-        partitions. Raises BrokerUnavailable, MembershipLost, or FatalKafkaError when a topic is gone.
+        `again`: the others are, too, which keeps the broker from forgetting offsets of quiet partitions.
+        Raises BrokerUnavailable, MembershipLost, or FatalKafkaError when a topic is gone.
         """
         starts: dict[Position, Start] = {}
         for name in sorted({p.topic for p in positions}):
@@ -134,7 +134,8 @@ class StartingOffsets:
             found = self._of_topic(topic, [p for p in positions if p.topic == name])
             for position, start in found.items():
                 self._tell(position, start)
-            self._keep(found, topic)
+            if again or any(start.why != "committed" for start in found.values()):
+                self._keep(found, topic)
             starts |= found
         return starts
 

@@ -146,8 +146,8 @@ class TransactionalProducer:
             self._abort(producer)
             raise RecordTooLarge(too_large.index, records[too_large.index].topic) from None
         except Hung as hung:
-            # The client knows its group's coordinator as a broker that it has dropped since, and waits for that
-            # one (librdkafka #5456, #5511; seen after restarts of a broker). Another client asks anew.
+            # The client knows the group's coordinator as a broker that it has dropped since, and waits for
+            # that one (librdkafka #5456, #5511; seen after restarts of a broker). Another client asks anew.
             self.discard()
             raise TransactionAborted(f"the offsets could not be added: {hung}") from None
         except (KafkaException, TimeoutError) as failure:

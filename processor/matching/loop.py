@@ -223,7 +223,9 @@ class MatcherLoop:
         if self._failures > 1:
             self._stop.wait(min(LONGEST_PAUSE, random.uniform(0.01, 0.02) * 2 ** min(self._failures, 10)))
         try:
-            for position, start in self._starting.of(sorted(self._behind)).items():
+            # Not committed again: of a member with a static id that the group may have given up, a commit is
+            # the end (it is answered as if another process had the id).
+            for position, start in self._starting.of(sorted(self._behind), again=False).items():
                 self._consumer.seek(position, start.next_offset)
                 self._start_at(position, start)
                 self._behind.discard(position)

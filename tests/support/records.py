@@ -1,7 +1,7 @@
 """Plain producing and reading for tests: no transactions, no groups, nothing of Tocsin's own."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, cast
 
@@ -110,6 +110,23 @@ def read_all(
     With read_committed the end is the first open transaction's first record. AssertionError after `timeout`
     seconds.
     """
+    found: list[Stored] = []
+    scan(
+        bootstrap, topic, lambda message: found.append(stored(message)), isolation=isolation, timeout=timeout
+    )
+    found.sort(key=lambda record: (record.partition, record.offset))
+    return found
+
+
+def scan(
+    bootstrap: str,
+    topic: str,
+    take: Callable[[Message], object],
+    *,
+    isolation: Literal["read_committed", "read_uncommitted"] = "read_committed",
+    timeout: float = TIMEOUT,
+) -> None:
+    """Like read_all(), for topics too large to be kept: `take` gets each message, in order per partition."""
     partitions = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0}).list_topics(
         topic, timeout=timeout
     )
@@ -131,14 +148,19 @@ def read_all(
     )
     try:
         consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in range(count)])
-        return _read_to_ends(consumer, set(range(count)), topic, timeout)
+        _read_to_ends(consumer, set(range(count)), topic, timeout, take)
     finally:
         consumer.close()
 
 
-def _read_to_ends(consumer: Consumer, open_partitions: set[int], topic: str, timeout: float) -> list[Stored]:
+def _read_to_ends(
+    consumer: Consumer,
+    open_partitions: set[int],
+    topic: str,
+    timeout: float,
+    take: Callable[[Message], object],
+) -> None:
     deadline = time.monotonic() + timeout
-    found: list[Stored] = []
     while open_partitions:
         assert time.monotonic() < deadline, (
             f"the ends of {topic} {sorted(open_partitions)} not within {timeout:g} s"
@@ -146,13 +168,11 @@ def _read_to_ends(consumer: Consumer, open_partitions: set[int], topic: str, tim
         for message in consumer.consume(1000, 0.2):
             error = message.error()
             if error is None:
-                found.append(stored(message))
+                take(message)
             elif error.code() == KafkaError._PARTITION_EOF:
                 open_partitions.discard(_known(message.partition()))
             elif not error.retriable():
                 raise KafkaException(error)
-    found.sort(key=lambda record: (record.partition, record.offset))
-    return found
 
 
 def stored(message: Message) -> Stored:

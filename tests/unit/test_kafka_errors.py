@@ -28,6 +28,7 @@ from processor.kafka.errors import Kind, classify, error_of, not_a_member
         # what ends the client
         (KafkaError(KafkaError._FENCED, fatal=True), Kind.FATAL),
         (KafkaError(KafkaError._TIMED_OUT, fatal=True, txn_requires_abort=True), Kind.FATAL),
+        (KafkaError(KafkaError._FATAL), Kind.FATAL),
         (KafkaError(KafkaError.FENCED_INSTANCE_ID), Kind.FATAL),
         (KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED), Kind.FATAL),
         (KafkaError(KafkaError.UNSUPPORTED_VERSION), Kind.FATAL),
