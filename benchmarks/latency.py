@@ -130,7 +130,8 @@ def _changes(ground: Ground, scale: Scale, report: Report, installation: Install
         process.wait_ready()
         rule_id = min(store.read().rules)
         _warm_up(producer, events, arrivals, list(workload.events(100, 100)), 1)
-        for number in range(scale.changes):
+        _change(store, rule_id, 0)  # claims the right to write, which is kept from then on
+        for number in range(1, scale.changes + 1):
             began = time.perf_counter()
             token = _change(store, rule_id, number)
             acknowledged = time.perf_counter()
