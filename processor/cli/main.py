@@ -52,7 +52,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
 
 
 def _run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
-    args = _parse(argv)
+    args = parse(argv)
     # Only now: --version and --help need neither settings nor what they are made of.
     from processor.lifecycle import Refused
     from processor.observability.logging import set_up_logging
@@ -74,7 +74,8 @@ def _run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         return _say(error, FAILED)
 
 
-def _parse(argv: Sequence[str]) -> Namespace:
+def parse(argv: Sequence[str]) -> Namespace:
+    """The command line as the command gets it; raises UsageError, and SystemExit after --help."""
     parser = Parser(prog="tocsin", description="When an event like this appears on Kafka, call that URL.")
     parser.add_argument("--version", action="version", version=f"tocsin {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
