@@ -90,8 +90,8 @@ class DeadLetters:
         job_id = (found.get(JOB_ID) or b"").decode("ascii", "replace")
         if self._selection.job_id not in {None, job_id}:
             return
-        if REDELIVERED_FROM in found:
-            if names := _FROM.fullmatch(found[REDELIVERED_FROM] or b""):
+        if is_marker(headers):
+            if names := _FROM.fullmatch(found.get(REDELIVERED_FROM) or b""):
                 dead, write_id = (int(names[1]), int(names[2])), found.get(WRITE_ID) or b""
                 marker = Marker(position.partition, offset, dead, write_id)
                 self._markers.setdefault(job_id, []).append(marker)
