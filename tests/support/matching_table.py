@@ -1,0 +1,62 @@
+"""The rules of matching: what a rule says, what an event says over PLAIN_EVENT, whether it fires."""
+
+from typing import Any
+
+PLAIN_EVENT = {"severity": "error", "source": "shop", "message": "deploy of shop failed: exit 1"}
+
+MATCHING: list[tuple[str, dict[str, Any], dict[str, Any], bool]] = [
+    ("no filter fires on anything", {}, {}, True),
+    ("no filter fires on an event without fields", {}, {"severity": None, "source": None}, True),
+    ("severity: one of a list", {"filter_severity": ["error", "fatal"]}, {"severity": "fatal"}, True),
+    ("severity: none of a list", {"filter_severity": ["error", "fatal"]}, {"severity": "warning"}, False),
+    ("severity: comma-separated with spaces", {"filter_severity": " error , fatal "}, {}, True),
+    ("severity: tabs and line ends around a part", {"filter_severity": "\terror\r\n,x"}, {}, True),
+    ("severity: the event's own is not trimmed", {"filter_severity": "error"}, {"severity": " error"}, False),
+    ("severity: exactly, not a part of it", {"filter_severity": "err"}, {}, False),
+    ("severity: upper and lower case differ", {"filter_severity": "Error"}, {}, False),
+    ("severity: empty string is any", {"filter_severity": ""}, {"severity": "whatever"}, True),
+    ("severity: empty list is any", {"filter_severity": []}, {"severity": "whatever"}, True),
+    ("severity: null is any", {"filter_severity": None}, {"severity": "whatever"}, True),
+    ("severity: an empty part accepts the empty one", {"filter_severity": "error,"}, {"severity": ""}, True),
+    (
+        "severity: an empty part accepts a missing one",
+        {"filter_severity": "error,"},
+        {"severity": None},
+        True,
+    ),
+    ("severity: only the empty one", {"filter_severity": [""]}, {}, False),
+    ("severity: a number is its text", {"filter_severity": "50"}, {"severity": 50}, True),
+    ("severity: a boolean is its text", {"filter_severity": "true"}, {"severity": True}, True),
+    ("severity: a wrong type counts as missing", {"filter_severity": "x,"}, {"severity": ["x"]}, True),
+    ("source: comma-separated with spaces", {"filter_source": "bar, shop"}, {}, True),
+    ("source: another one", {"filter_source": "bar, shop"}, {"source": "baz"}, False),
+    ("source: beyond ASCII", {"filter_source": "größe, shop"}, {"source": "größe"}, True),
+    ("regex: in the middle of the message", {"filter_message_regex": "shop fail"}, {}, True),
+    ("regex: not there", {"filter_message_regex": "shop succeeded"}, {}, False),
+    ("regex: anchored at the start", {"filter_message_regex": "^deploy"}, {}, True),
+    ("regex: anchored where it isn't", {"filter_message_regex": "^shop"}, {}, False),
+    ("regex: Go's flags", {"filter_message_regex": "(?i)FAILED: EXIT [0-9]+$"}, {}, True),
+    ("regex: in a later line", {"filter_message_regex": "(?m)^second$"}, {"message": "first\nsecond"}, True),
+    ("regex: beyond ASCII", {"filter_message_regex": "gr.ße"}, {"message": "die größe"}, True),
+    ("regex: empty is any", {"filter_message_regex": ""}, {"message": ""}, True),
+    ("regex: a missing message is the empty one", {"filter_message_regex": "^$"}, {"message": None}, True),
+    ("regex: a number is its text", {"filter_message_regex": r"^1\.5$"}, {"message": 1.5}, True),
+    (
+        "AND: all filters say yes",
+        {"filter_severity": "error", "filter_source": "shop", "filter_message_regex": "failed"},
+        {},
+        True,
+    ),
+    (
+        "AND: one filter of three says no",
+        {"filter_severity": "error", "filter_source": "shop", "filter_message_regex": "succeeded"},
+        {},
+        False,
+    ),
+    ("disabled", {"enabled": False}, {}, False),
+    ("paused rules fire: their jobs are held", {"paused": True}, {}, True),
+    ("muted rules fire: their jobs are cancelled", {"muted_until": "2999-01-01T00:00:00Z"}, {}, True),
+    ("a bad regex fires nothing", {"filter_message_regex": "("}, {}, False),
+    ("an unknown action fires nothing", {"action_type": "email"}, {}, False),
+    ("an unknown field fires nothing", {"filter_host": "a"}, {}, False),
+]
