@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from processor.delivery import deferral
+from processor.delivery.circuit import State
 from processor.delivery.circuits import Change, Circuits, Passed, Refused
 from processor.delivery.deferral import PutOff
 from processor.delivery.destinations import Destinations, Hold
-from processor.delivery.lanes import JobInHand
+from processor.delivery.lanes import HELD_RECORDS, JobInHand
 from processor.delivery.limits import PATIENCE_MS, Limits
 from processor.delivery.outcome import Outcome
 from processor.delivery.release import released
@@ -109,7 +110,7 @@ class Admission:
         """Whether a job whose turn it is may go out, by its circuits and its rule's limit."""
         passed = self._circuits.admits(job.origin, job.headers.rule_id, clock_ms, version=job.rule)
         if isinstance(passed, Refused):
-            self.pass_over(job, clock_ms)
+            self.pass_over(job.origin, clock_ms)
             what = f"the circuit of its {passed.about} is open"
             if passed.wait_ms is None:
                 return Later(self._climb(job, now_ms), what)
@@ -117,17 +118,18 @@ class Admission:
         wait = self._limited(job, clock_ms)
         if wait:
             self._tell(self._circuits.ended(passed, None, clock_ms, self._chance.random()), now_ms)
-            self.pass_over(job, clock_ms)
+            self.pass_over(job.origin, clock_ms)
             job.in_line = True
-            if wait <= PATIENCE_MS:
+            # A retry partition is paused when it has many in memory; the job topic's waits go to the retries.
+            if wait <= PATIENCE_MS and (job.lane.tier_ms or len(job.lane.jobs) <= HELD_RECORDS):
                 return Soon(now_ms + wait)
             return Later(deferral.exact(now_ms, wait, self._tiers), "the rate limit of its rule")
         self._passed[job] = passed
         return Go()
 
-    def pass_over(self, job: JobInHand, clock_ms: int) -> None:
-        """Nothing is sent for a job whose turn it was."""
-        self._destinations.ended(job.origin, clock_ms, attempted=False)
+    def pass_over(self, origin: str, clock_ms: int) -> None:
+        """Nothing is sent for a job whose turn it was, in the queue of this destination."""
+        self._destinations.ended(origin, clock_ms, attempted=False)
 
     def over(self, job: JobInHand, outcome: Outcome | None, clock_ms: int, now_ms: int) -> bool:
         """The attempt of a job that was let go has ended; None: it was not begun, or broken off.
@@ -136,19 +138,29 @@ class Admission:
         """
         passed = self._passed.pop(job)
         self._destinations.ended(job.origin, clock_ms, attempted=outcome is not None)
-        return self._tell(self._circuits.ended(passed, outcome, clock_ms, self._chance.random()), now_ms)
+        changes = self._circuits.ended(passed, outcome, clock_ms, self._chance.random())
+        for change in changes:
+            if change.state is State.CLOSED and isinstance(change.key, str):
+                self._destinations.renew(change.key, clock_ms)
+        return self._tell(changes, now_ms)
 
-    def released(self, releases: Releases) -> bool:
-        """Take note of what somebody wants tried at once. True if that is news."""
+    def released(self, releases: Releases, origin_of: Callable[[int], str], clock_ms: int) -> bool:
+        """Take note of what somebody wants tried at once. True if that is news.
+
+        `origin_of`: the destination of a rule, empty if it isn't known. Whoever releases a rule wants its
+        jobs tried whichever circuit they wait for, so that of its destination starts anew as well.
+        """
         if releases is self._releases or releases == self._releases:
             return False
-        for origin, at_ms in releases.destinations.items():
-            if at_ms > self._releases.destinations.get(origin, -1):
-                self._circuits.forget_destination(origin)
+        before, self._releases = self._releases, releases
+        origins = {o for o, at_ms in releases.destinations.items() if at_ms > before.destinations.get(o, -1)}
         for rule_id, at_ms in releases.rules.items():
-            if at_ms > self._releases.rules.get(rule_id, -1):
+            if at_ms > before.rules.get(rule_id, -1):
                 self._circuits.forget_rule(rule_id)
-        self._releases = releases
+                origins.add(origin_of(rule_id))
+        for origin in origins:
+            self._circuits.forget_destination(origin)
+            self._destinations.renew(origin, clock_ms)
         return True
 
     def is_free(self, job: JobInHand, origin: str) -> bool:
@@ -211,7 +223,7 @@ class Admission:
                 "state": change.state.value,
                 "retry_in_ms": change.retry_in_ms,
             }
-            if change.state.value == "closed":
+            if change.state is State.CLOSED:
                 closed = True
                 self._woken.wake(change.key, now_ms)
                 log.info("circuit closed", extra={"fields": fields})

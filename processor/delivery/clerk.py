@@ -10,7 +10,7 @@ import logging
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Final, Protocol
 
 from processor.delivery import tiers
 from processor.delivery.audit import audit_record, dead_headers
@@ -34,6 +34,9 @@ from processor.rules.schema import TriggerRule
 from processor.rules.table import RuleSnapshot
 
 log = logging.getLogger(__name__)
+
+FRESH_MS: Final = 1_000
+"""How long a decision to send holds while the rules stay as they are."""
 
 
 class Rules(Protocol):
@@ -107,7 +110,7 @@ class Clerk:
         if is_behind(job.headers, topic_id, max(next_offset, snapshot.next_offset)):
             return None
         decision = decide(snapshot, job.headers, now_ms)
-        job.judged_by = snapshot
+        job.judged_by, job.judged_at_ms = snapshot, now_ms
         rule = snapshot.rules.get(job.headers.rule_id)
         job.rule_name = rule.name if rule is not None else ""
         if isinstance(decision, Send):
@@ -119,17 +122,21 @@ class Clerk:
         why = f"{decision.why}: {decision.detail}" if decision.detail else decision.why
         return self.put_off(job, climbing(now_ms, job.headers.deferrals, self._tiers), why, now_ms)
 
-    def is_current(self, job: JobInHand) -> bool:
-        """Whether the rules are still those that `decide` went by."""
-        return job.judged_by is self._rules.snapshot()
+    def is_current(self, job: JobInHand, now_ms: int) -> bool:
+        """Whether what `decide` said still holds.
+
+        The rules are the same, and it was said just now: a job expires, and a secret's time begins, while it
+        waits for its turn.
+        """
+        return job.judged_by is self._rules.snapshot() and now_ms - job.judged_at_ms < FRESH_MS
 
     def releases(self) -> Releases:
         """What somebody wants tried at once."""
         return self._rules.snapshot().releases
 
-    def origin_of(self, job: JobInHand) -> str:
-        """Of the job's target as its rule says now; empty where it isn't known."""
-        rule = self._rules.snapshot().rules.get(job.headers.rule_id)
+    def origin_of(self, rule_id: int) -> str:
+        """Of the rule's target as it is now; empty where it isn't known."""
+        rule = self._rules.snapshot().rules.get(rule_id)
         try:
             return origin(self._resolver.target(rule)) if rule is not None else ""
         except SecretError:

@@ -44,6 +44,9 @@ WARM_UP_MS: Final = 5_000
 FARTHEST_MS: Final = 600_000
 """No place behind a full queue is farther off: what was put off is looked at again within ten minutes."""
 
+LOOK_AGAIN_MS: Final = 1_000
+"""When to ask again about a destination that has only just begun: it may turn out to be fast."""
+
 _PACE_MS: Final = 5_000
 """The time over which a destination's pace is measured."""
 
@@ -72,8 +75,9 @@ class Defer(NamedTuple):
 def when_full(load: Load) -> Hold | Defer:
     """What to do with a job whose destination's queue is full. Defer's time is that of the queue alone."""
     if not load.per_ms:
-        young = load.busy_ms < WARM_UP_MS
-        return Hold() if young and not load.others_active else Defer(None)
+        if load.busy_ms >= WARM_UP_MS:
+            return Defer(None)
+        return Defer(LOOK_AGAIN_MS) if load.others_active else Hold()
     wait = load.waiting / load.per_ms
     if wait < HOLD_MS and not load.others_active:
         return Hold()
@@ -133,7 +137,7 @@ class Destinations(Generic[_Job]):
         self._forget_quiet(now_ms)
         others = len(self._active) > (origin in self._active)
         decided = when_full(Load(destination.waiting, busy_ms, per_ms, others))
-        if isinstance(decided, Hold) or decided.wait_ms is None:
+        if isinstance(decided, Hold) or decided.wait_ms is None or not per_ms:
             return decided
         place = max(destination.line_at + 1 / per_ms, now_ms + decided.wait_ms)
         destination.line_at = min(place, now_ms + FARTHEST_MS)
@@ -165,6 +169,15 @@ class Destinations(Generic[_Job]):
         destination.in_flight -= 1
         self._may_start(destination)
         self._forget_idle(destination)
+
+    def renew(self, origin: str, now_ms: int) -> None:
+        """What was known of its pace doesn't hold any more: it was down and has come back.
+
+        By the pace of an outage, those that waited for its end would get places minutes away.
+        """
+        if (destination := self._all.get(origin)) is not None:
+            destination.pace = _Pace(now_ms)
+            destination.line_at = 0.0
 
     def remove(self, jobs: Iterable[_Job]) -> None:
         """Forget these where they wait; those that don't are ignored."""

@@ -55,6 +55,8 @@ class JobInHand:
     """What will be sent, by that rule."""
     judged_by: object = None
     """The snapshot of the rules that `rule` is of."""
+    judged_at_ms: int = 0
+    """When that was, ms since 1970."""
     in_line: bool = False
     """Whether it waits for a token of its rule's limit."""
 

@@ -233,7 +233,7 @@ class SenderLoop:
         """Whether a job that was put off need not wait any longer."""
         admission = self._parts.admission
         return bool(job.headers.deferrals and admission.frees) and admission.is_free(
-            job, self._parts.clerk.origin_of(job)
+            job, self._parts.clerk.origin_of(job.headers.rule_id)
         )
 
     def _recall(self) -> None:
@@ -272,22 +272,39 @@ class SenderLoop:
 
     def _send(self) -> None:
         """Hand over those whose turn it is, as far as there is room."""
-        parts = self._parts
+        parts, hand = self._parts, self._hand
         now_ms, clock_ms = _now_ms(), _clock_ms()
         attempts: list[Attempt] = []
-        for job in parts.admission.turns(parts.max_in_flight - len(self._hand.in_flight), clock_ms):
-            if not parts.clerk.is_current(job):
-                parts.admission.pass_over(job, clock_ms)
-                self._hand.make_ready(job, first=True)
-                continue
-            verdict = parts.admission.admit(job, clock_ms, now_ms)
-            if isinstance(verdict, Go) and job.request is not None:
-                self._hand.send(job)
-                attempts.append(Attempt(job, job.request))
-            elif not isinstance(verdict, Go):
-                self._put_off(job, verdict, now_ms)
+        # Who is put off leaves a place: ask until nobody has a turn. Otherwise a rule with a limit and a
+        # backlog would fill the queue of its destination.
+        while turns := parts.admission.turns(parts.max_in_flight - len(hand.in_flight), clock_ms):
+            for job in turns:
+                if not self._still_goes(job, clock_ms, now_ms) or job.request is None:
+                    continue
+                verdict = parts.admission.admit(job, clock_ms, now_ms)
+                if isinstance(verdict, Go):
+                    hand.send(job)
+                    attempts.append(Attempt(job, job.request))
+                else:
+                    self._put_off(job, verdict, now_ms)
         if attempts:
             parts.sending.submit(attempts)
+
+    def _still_goes(self, job: JobInHand, clock_ms: int, now_ms: int) -> bool:
+        """Decide again about a job that waited for its turn, if need be; False: the turn is passed over."""
+        clerk, origin = self._parts.clerk, job.origin
+        if clerk.is_current(job, now_ms):
+            return True
+        decided = clerk.decide(job, now_ms)
+        if isinstance(decided, Attempt) and job.origin == origin:
+            job.request = decided.request
+            return True
+        self._parts.admission.pass_over(origin, clock_ms)
+        if decided is None or isinstance(decided, Attempt):
+            self._hand.make_ready(job, first=True)  # the rules are behind, or say another destination
+        else:
+            self._settle(job, decided)
+        return False
 
     def _put_off(self, job: JobInHand, verdict: Soon | Later, now_ms: int) -> None:
         if isinstance(verdict, Soon):
@@ -344,7 +361,7 @@ class SenderLoop:
             return
         self._look_at = now + LOOK_EVERY
         parts = self._parts
-        if parts.admission.released(parts.clerk.releases()):
+        if parts.admission.released(parts.clerk.releases(), parts.clerk.origin_of, _clock_ms()):
             self._recall()
         reason = parts.clerk.table_reason()
         parts.checks.table.met() if reason is None else parts.checks.table.failed(reason)

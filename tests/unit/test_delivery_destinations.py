@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from processor.delivery.destinations import (
     ACTIVE_MS,
     FARTHEST_MS,
+    LOOK_AGAIN_MS,
     WARM_UP_MS,
     Defer,
     Destinations,
@@ -154,7 +155,7 @@ def test_a_destination_with_work_is_never_forgotten() -> None:
         (Load(100, 60_000, 0.01, others_active=True), Defer(10_001)),
         # Nothing finished yet: give it a moment, unless others wait.
         (Load(100, WARM_UP_MS - 1, 0.0, others_active=False), Hold()),
-        (Load(100, WARM_UP_MS - 1, 0.0, others_active=True), Defer(None)),
+        (Load(100, WARM_UP_MS - 1, 0.0, others_active=True), Defer(LOOK_AGAIN_MS)),
         # Nothing finished for long: nobody can tell.
         (Load(100, WARM_UP_MS, 0.0, others_active=False), Defer(None)),
         (Load(100, 60_000, 1e-9, others_active=False), Defer(FARTHEST_MS + 1)),
@@ -235,6 +236,30 @@ def test_places_are_given_out_at_the_pace_of_the_destination() -> None:
 
     assert waits[0] == pytest.approx(destinations.waiting() * 100, rel=0.2)
     assert waits[-1] - waits[0] == pytest.approx(99 * 100, rel=0.2)
+
+
+def test_a_destination_that_was_down_is_not_judged_by_the_pace_it_had_then() -> None:
+    destinations = queues(concurrency=1, most=100)
+    offered(destinations, [f"a1.{n}" for n in range(50)])
+    offered(destinations, ["b1.1"])
+    now = run(destinations, "a", 15_000, T + 300_000)
+    while destinations.offer("a", 1, f"a{destinations.waiting()}", now):
+        pass
+    slow = destinations.full("a", now)
+    assert isinstance(slow, Defer)
+    assert slow.wait_ms is not None
+    assert slow.wait_ms > 60_000
+
+    offered(destinations, ["b1.2"], now)
+    destinations.renew("a", now)
+    destinations.renew("nobody", now)
+
+    assert destinations.full("a", now) == Defer(LOOK_AGAIN_MS)
+    now = run(destinations, "a", 10, now + 100, now)
+    quick = destinations.full("a", now)
+    assert isinstance(quick, Defer)
+    assert quick.wait_ms is not None
+    assert quick.wait_ms < 2_000
 
 
 def test_no_place_is_farther_off_than_ten_minutes() -> None:
