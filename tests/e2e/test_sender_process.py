@@ -205,7 +205,6 @@ def test_partition_that_ends_before_its_commit_is_read_again_from_its_start(
     wait_until(lambda: drained(here), 10, "no lag is left")
 
 
-
 def test_jobs_deleted_under_a_running_sender_are_said_and_passed(
     here: Installation, spawn: Spawn, receiver: Receiver
 ) -> None:
