@@ -13,7 +13,7 @@ MAX_SNIPPET: Final = 1024
 """Bytes of the snippet in UTF-8."""
 
 MAX_ERROR: Final = 300
-"""Characters of an error in a header of the dead topic."""
+"""Bytes of an error in a header of the dead topic: room for it was left when the job was written."""
 
 
 def snippet(body: bytes) -> str:
@@ -60,7 +60,7 @@ def audit_record(
 
 def dead_headers(outcome: Outcome, died_at_ms: int) -> list[tuple[str, bytes]]:
     """What a record of the dead topic says besides its job headers: why it is there."""
-    error = outcome.error[:MAX_ERROR].encode("ascii", "backslashreplace")
+    error = outcome.error[:MAX_ERROR].encode("ascii", "backslashreplace")[:MAX_ERROR]
     return [
         ("tocsin-outcome", outcome.kind.encode()),
         ("tocsin-reason", (outcome.reason or "").encode()),

@@ -84,7 +84,12 @@ def test_dead_headers_say_why_in_ascii() -> None:
     assert headers["tocsin-status"] == b"410"
     assert headers["tocsin-died-at"] == b"1795428000000"
     assert headers["tocsin-error"].startswith(b"weg: \\xe4")
-    assert len(headers["tocsin-error"]) < 400
+    assert len(headers["tocsin-error"]) == 300
+
+
+def test_error_outside_ascii_takes_no_more_room_in_a_header() -> None:
+    headers = dict(dead_headers(Outcome(Kind.DEAD, 5, error="\U0001f525" * 999), 6))
+    assert len(headers["tocsin-error"]) == 300
 
 
 def test_dead_job_can_be_read_again_as_a_job() -> None:
