@@ -22,9 +22,6 @@ GOOD = 48
 HANGING = 49
 """The number of the receiver that hangs; nobody listens at the one behind it."""
 
-MAX_IN_FLIGHT = 400
-"""Less than the default: a hanging receiver would fill that, too, but only after a minute at this load."""
-
 GRACE = 5.0
 """Seconds after which what has not arrived counts as never."""
 
@@ -32,8 +29,8 @@ TARGET = 1.3
 
 
 def run(ground: Ground, scale: Scale, report: Report) -> None:
-    calibration = drain(ground, "isolation-load", max(6_000, scale.deliveries // 4), scale)
-    rate = calibration.rate / 2
+    calibration = drain(ground, "isolation-load", max(6_000, scale.deliveries // 4))
+    rate = calibration.window.rate / 2
     alone: list[float] = []
     beside: list[float] = []
     missing: list[float] = []
@@ -50,7 +47,7 @@ def run(ground: Ground, scale: Scale, report: Report) -> None:
     what = f"{GOOD} receivers, beside one that hangs and one that refuses (baseline: without those two)"
     parameters = (
         f"{count(rate)} jobs/s (half of what the sender bears) for {scale.isolation_seconds:g} s,"
-        f" {MAX_IN_FLIGHT} requests in flight, time-outs as by default"
+        f" default settings"
     )
     report.paired(
         what,
@@ -68,7 +65,7 @@ def run(ground: Ground, scale: Scale, report: Report) -> None:
 
 def _round(ground: Ground, scale: Scale, name: str, rate: float, destinations: int) -> tuple[float, float]:
     """(p99 in seconds, how many never arrived) of the good receivers' jobs."""
-    installation = ground.installation(name, sender=webhooks.sender_settings(MAX_IN_FLIGHT))
+    installation = ground.installation(name)
     # The one that hangs listens, the one behind it doesn't.
     with receivers(ground, NETWORK, HANGING, hanging=HANGING, timed=True) as them:
         rules = installation.prepare(webhooks.rules(NETWORK, them.port, DESTINATIONS))

@@ -18,6 +18,10 @@ LISTED_CPU_TARGET = 4.0
 RATE_TARGET = 0.4
 RSS_TARGET = 300.0
 
+END = 0.75
+"""The share of the backlog after which a measurement ends: while the client still has as much fetched ahead
+as at the beginning (up to 32 MiB), or work that was done before the window would count for it."""
+
 
 class Case(NamedTuple):
     """One set of rules."""
@@ -76,6 +80,7 @@ def _raw(ground: Ground, scale: Scale, topic: str, jobs: str, hits: int) -> Wind
             helper.pid,
             lambda: ground.committed(group, topic),
             total=scale.backlog,
+            end=END,
             seconds=scale.window,
             alive=helper.check,
         )
@@ -91,6 +96,7 @@ def _ours(ground: Ground, scale: Scale, topic: str, installation: Installation) 
             process.pid,
             lambda: ground.committed(group, topic),
             total=scale.backlog,
+            end=END,
             seconds=scale.window,
             alive=lambda: check_running(process.returncode, ground.directory / f"{process.name}.log"),
         )

@@ -24,8 +24,6 @@ class Scale:
     """Rule changes whose way into force is measured."""
     deliveries: int = 40_000
     """Jobs waiting for the sender."""
-    concurrency: int = 128
-    """Requests in flight, of the sender and of the bare loop."""
     isolation_rounds: int = 5
     isolation_seconds: float = 20.0
     engine_seconds: float = 1.0

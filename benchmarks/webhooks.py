@@ -1,7 +1,7 @@
 """Webhooks to send: rules that call the receivers of receiver.py, and the jobs that wait for a sender."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from benchmarks import workload
@@ -70,8 +70,3 @@ class Jobs:
         self._offset += 1
         body = workload.stamped(body, now_ns) if stamped else body
         return self._topic, *event.job(self._rules[to], body)
-
-
-def sender_settings(concurrency: int) -> Mapping[str, Any]:
-    """The defaults, but for how many requests are in flight."""
-    return {"max_in_flight": concurrency}

@@ -7,10 +7,6 @@ from dataclasses import dataclass
 from benchmarks.usage import cpu_seconds, resident_mib
 
 EVERY = 0.01
-END = 0.75
-"""The share of the backlog after which a measurement ends: while the client still has as much fetched ahead
-as at the beginning (up to 32 MiB), or work that was done before the window would count for it."""
-
 WARM_UP = 1.0
 """Seconds of work before the measurement begins, or the time of a tenth of the backlog if that is less."""
 
@@ -42,9 +38,15 @@ class Window:
 
 
 def measure(
-    pid: int, progress: Callable[[], int], *, total: int, seconds: float, alive: Callable[[], None]
+    pid: int,
+    progress: Callable[[], int],
+    *,
+    total: int,
+    end: float,
+    seconds: float,
+    alive: Callable[[], None],
 ) -> Window:
-    """Watch the process `pid` until it has done the share END of `total`, or for `seconds` after its warm-up.
+    """Watch the process `pid` until it has done `end` (a share) of `total`, or for `seconds` after warming up.
 
     `progress` answers how many are done; both ends of the window are moments at which that has just changed,
     so progress in lumps is not counted wrong. `alive` raises when the process has ended. RuntimeError when
@@ -56,7 +58,7 @@ def measure(
     while watch.done < total / 10 and watch.at - first < WARM_UP:
         watch.change(STALLED)
     start_done, start_at, start_cpu = watch.done, watch.at, cpu_seconds(pid)
-    while watch.done < total * END and watch.at - start_at < seconds:
+    while watch.done < total * end and watch.at - start_at < seconds:
         watch.change(STALLED)
     if watch.done == start_done:
         raise RuntimeError("all was done before it could be measured: the backlog is too small")
