@@ -30,7 +30,7 @@ from processor.rules.releases import Releases
 log = logging.getLogger(__name__)
 
 NEAR_MS: Final = 5_000
-"""A job read from a retry topic may wait so long in memory; its partition holds few anyway."""
+"""What should have a place sooner waits for it in memory, while its partition has few there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Admission:
 
         `clock_ms`: of a clock that never goes back; `now_ms`: since 1970.
         """
-        returning = job.headers.deferrals > 0
+        returning = job.has_place or job.headers.deferrals > 0
         if self._destinations.offer(job.origin, job.headers.rule_id, job, clock_ms, returning=returning):
             return Queued()
         decided = self._destinations.full(job.origin, clock_ms)
@@ -96,7 +96,8 @@ class Admission:
             return Held()
         if decided.wait_ms is None:
             return Later(self._climb(job, now_ms), "its destination is slow and its queue is full")
-        if job.lane.tier_ms and decided.wait_ms <= NEAR_MS:
+        if decided.wait_ms <= NEAR_MS and _has_memory(job):
+            job.has_place = True
             return Soon(now_ms + decided.wait_ms)
         least = deferral_ms(job.headers.deferrals, self._tiers)
         put_off = deferral.within(now_ms, decided.wait_ms, self._tiers, at_least_ms=least)
@@ -120,8 +121,7 @@ class Admission:
             self._tell(self._circuits.ended(passed, None, clock_ms, self._chance.random()), now_ms)
             self.pass_over(job.origin, clock_ms)
             job.in_line = True
-            # A retry partition is paused when it has many in memory; the job topic's waits go to the retries.
-            if wait <= PATIENCE_MS and (job.lane.tier_ms or len(job.lane.jobs) <= HELD_RECORDS):
+            if wait <= PATIENCE_MS and _has_memory(job):
                 return Soon(now_ms + wait)
             return Later(deferral.exact(now_ms, wait, self._tiers), "the rate limit of its rule")
         self._passed[job] = passed
@@ -231,3 +231,8 @@ class Admission:
                 self._woken.withdraw(change.key)
                 log.warning("circuit opened", extra={"fields": fields})
         return closed
+
+
+def _has_memory(job: JobInHand) -> bool:
+    """Whether a job may wait in memory: a retry partition with many there is paused, the others are not."""
+    return bool(job.lane.tier_ms) or len(job.lane.jobs) <= HELD_RECORDS

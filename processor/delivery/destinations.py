@@ -58,7 +58,7 @@ class Load(NamedTuple):
     busy_ms: float
     """How long it has had attempts under way, in all."""
     per_ms: float
-    """Attempts finished per ms of that time, of late; 0: none."""
+    """Attempts it would finish per ms with all its places taken, as they have been of late; 0: none did."""
     others_active: bool
 
 
@@ -133,7 +133,8 @@ class Destinations(Generic[_Job]):
     def full(self, origin: str, now_ms: int) -> Hold | Defer:
         """What to do with a job that `offer` has just refused."""
         destination = self._all[origin]
-        busy_ms, per_ms = destination.pace.of(now_ms, busy=destination.in_flight > 0)
+        busy_ms, each_ms = destination.pace.of(now_ms, destination.in_flight)
+        per_ms = self._concurrency / each_ms if each_ms else 0.0
         self._forget_quiet(now_ms)
         others = len(self._active) > (origin in self._active)
         decided = when_full(Load(destination.waiting, busy_ms, per_ms, others))
@@ -154,7 +155,7 @@ class Destinations(Generic[_Job]):
                 destination.rules[rule_id] = queue  # behind the destination's other rules
             del self._where[job]
             destination.waiting -= 1
-            destination.pace.tick(now_ms, busy=destination.in_flight > 0)
+            destination.pace.tick(now_ms, destination.in_flight)
             destination.in_flight += 1
             self._may_start(destination)
             taken.append(job)
@@ -163,9 +164,9 @@ class Destinations(Generic[_Job]):
     def ended(self, origin: str, now_ms: int, *, attempted: bool = True) -> None:
         """A job that was taken is done with. `attempted`: False if nothing was sent after all."""
         destination = self._all[origin]
-        destination.pace.tick(now_ms, busy=True)
+        destination.pace.tick(now_ms, destination.in_flight)
         if attempted:
-            destination.pace.finished()
+            destination.pace.finish()
         destination.in_flight -= 1
         self._may_start(destination)
         self._forget_idle(destination)
@@ -247,27 +248,34 @@ class _Destination(Generic[_Job]):
 
 @dataclass(slots=True)
 class _Pace:
-    """How fast a destination gets through its jobs while it has any: what finished, fading over busy time."""
+    """How long a destination's attempts take, as they have of late: what is older fades over its busy time.
+
+    Not how many it finishes: one that is given few jobs finishes few, would be thought slow, and be given
+    fewer still.
+    """
 
     at: int
     busy_ms: float = 0.0
-    recent: float = 0.0
+    taken_ms: float = 0.0
+    finished: float = 0.0
 
-    def tick(self, now_ms: int, *, busy: bool) -> None:
-        """Time has passed; `busy`: with attempts under way."""
-        if busy and now_ms > self.at:
+    def tick(self, now_ms: int, in_flight: int) -> None:
+        """Time has passed with so many attempts under way."""
+        if in_flight and now_ms > self.at:
             passed = now_ms - self.at
             self.busy_ms += passed
-            self.recent *= exp(-passed / _PACE_MS)
+            fading = exp(-passed / _PACE_MS)
+            self.finished *= fading
+            self.taken_ms = self.taken_ms * fading + in_flight * _PACE_MS * (1 - fading)
         self.at = now_ms
 
-    def finished(self) -> None:
+    def finish(self) -> None:
         """One more."""
-        self.recent += 1
+        self.finished += 1
 
-    def of(self, now_ms: int, *, busy: bool) -> tuple[float, float]:
-        """Busy time in all, and attempts finished per ms of it lately."""
-        self.tick(now_ms, busy=busy)
-        if self.recent < 0.01 or not self.busy_ms:
+    def of(self, now_ms: int, in_flight: int) -> tuple[float, float]:
+        """Busy time in all, and ms per attempt; 0: none has finished."""
+        self.tick(now_ms, in_flight)
+        if self.finished < 0.01 or not self.busy_ms:
             return self.busy_ms, 0.0
-        return self.busy_ms, self.recent / (_PACE_MS * (1 - exp(-self.busy_ms / _PACE_MS)))
+        return self.busy_ms, self.taken_ms / self.finished

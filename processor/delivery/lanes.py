@@ -57,6 +57,8 @@ class JobInHand:
     """The snapshot of the rules that `rule` is of."""
     judged_at_ms: int = 0
     """When that was, ms since 1970."""
+    has_place: bool = False
+    """Whether it waits for a place in the queue of its destination."""
     in_line: bool = False
     """Whether it waits for a token of its rule's limit."""
 

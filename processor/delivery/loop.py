@@ -38,9 +38,11 @@ from processor.observability.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
+FLOWING = 0.001
 BUSY = 0.01
 IDLE = 0.1
-"""Seconds a turn may wait for records while there is something in flight, and while there isn't."""
+"""Seconds a turn may wait for records: while attempts end and others wait for their places, while there is
+something in flight, and while there isn't."""
 
 REVOKE_DRAIN = 5.0
 """Seconds that attempts in flight get to end when their partition goes to another sender."""
@@ -88,6 +90,7 @@ class SenderLoop:
         self._look_at = 0.0
         self._prove_at = 0.0
         self._held = False
+        self._flowing = False
         self._recommit_at = time.monotonic() + RECOMMIT_EVERY
         self._consumer = parts.consumer(self)
         self._ownership = Ownership(
@@ -172,6 +175,8 @@ class SenderLoop:
 
     def _patience(self) -> float:
         limit = BUSY if self._load else IDLE
+        if self._flowing and self._parts.admission.waiting:
+            limit = FLOWING
         if self._writer.due_at is not None:
             limit = min(limit, self._writer.due_at - time.monotonic())
         if (due_ms := self._hand.next_due_ms) is not None:
@@ -315,7 +320,9 @@ class SenderLoop:
     def _collect(self) -> None:
         now_ms, clock_ms = _now_ms(), _clock_ms()
         admission, clerk = self._parts.admission, self._parts.clerk
-        for ended in self._parts.sending.collect():
+        collected = self._parts.sending.collect()
+        self._flowing = bool(collected)
+        for ended in collected:
             job = ended.attempt.job
             self._hand.landed(job)
             entry = None

@@ -155,12 +155,12 @@ def test_a_full_queue_of_a_lone_healthy_destination_holds(site: Site) -> None:
     assert site.enter(site.job()) == Held()
 
 
-def test_a_full_queue_beside_others_puts_new_jobs_off(site: Site) -> None:
+def test_a_full_queue_beside_others_puts_jobs_off_when_their_partition_has_many_in_memory(site: Site) -> None:
     site.enter(site.job(2, THERE))
-    for _ in range(49):
-        assert site.enter(site.job()) == Queued()
     while isinstance(site.enter(site.job()), Queued):
         pass
+    for _ in range(HELD_RECORDS):
+        site.job()
 
     verdict = site.enter(site.job())
 
@@ -170,14 +170,24 @@ def test_a_full_queue_beside_others_puts_new_jobs_off(site: Site) -> None:
     assert verdict.why == "the queue of its destination is full"
 
 
-def test_a_full_queue_beside_others_has_jobs_of_retry_topics_ask_again_soon(site: Site) -> None:
+def test_a_full_queue_beside_others_has_jobs_ask_again_soon_while_it_may_be_fast(site: Site) -> None:
     site.enter(site.job(2, THERE))
     while isinstance(site.enter(site.job()), Queued):
         pass
 
-    verdict = site.enter(site.job(of=site.retry_lane, deferrals=3))
+    for job in (site.job(), site.job(of=site.retry_lane, deferrals=3)):
+        assert site.enter(job) == Soon(site.now + LOOK_AGAIN_MS)
 
-    assert verdict == Soon(site.now + LOOK_AGAIN_MS)
+
+def test_a_burst_for_a_healthy_destination_beside_others_waits_in_memory(site: Site) -> None:
+    site.attempts(100, DELIVERED)
+    site.passed_ms += 10
+    site.attempts(20, DELIVERED)
+    site.enter(site.job(2, THERE))
+
+    verdicts = [site.enter(site.job()) for _ in range(200)]
+
+    assert {type(verdict) for verdict in verdicts} == {Queued, Soon}
 
 
 def test_jobs_for_a_destination_that_finishes_nothing_climb(site: Site) -> None:

@@ -238,6 +238,22 @@ def test_places_are_given_out_at_the_pace_of_the_destination() -> None:
     assert waits[-1] - waits[0] == pytest.approx(99 * 100, rel=0.2)
 
 
+def test_a_destination_that_is_given_few_jobs_is_not_thought_slow() -> None:
+    destinations = queues(concurrency=10, most=100)
+    now = T
+    for n in range(50):  # one at a time, 100 ms each: 10/s of the 100/s it could do
+        destinations.offer("a", 1, f"{n}", now)
+        now = run(destinations, "a", 100, now + 1, now)
+    offered(destinations, ["b1.1"], now)
+    while destinations.offer("a", 1, f"a{destinations.waiting()}", now):
+        pass
+
+    decided = destinations.full("a", now)
+
+    assert isinstance(decided, Defer)
+    assert decided.wait_ms == pytest.approx(50 * 10, rel=0.2)
+
+
 def test_a_destination_that_was_down_is_not_judged_by_the_pace_it_had_then() -> None:
     destinations = queues(concurrency=1, most=100)
     offered(destinations, [f"a1.{n}" for n in range(50)])
