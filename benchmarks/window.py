@@ -46,7 +46,7 @@ def measure(
     seconds: float,
     alive: Callable[[], None],
 ) -> Window:
-    """Watch the process `pid` until it has done `end` (a share) of `total`, or for `seconds` after warming up.
+    """Watch the process `pid` until it has done `end` (a share) of `total`, or for `seconds` once warm.
 
     `progress` answers how many are done; both ends of the window are moments at which that has just changed,
     so progress in lumps is not counted wrong. `alive` raises when the process has ended. RuntimeError when
