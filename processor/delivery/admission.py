@@ -32,6 +32,12 @@ log = logging.getLogger(__name__)
 NEAR_MS: Final = 5_000
 """What should have a place sooner waits for it in memory, while its partition has few there."""
 
+WRITING_MS: Final = 500
+"""So long the record of a job that was put off may be on its way: what is woken includes it."""
+
+NEWS_MS: Final = 60_000
+"""A release that is older was seen by whoever put jobs off since."""
+
 
 @dataclass(frozen=True, slots=True)
 class Queued:
@@ -144,20 +150,29 @@ class Admission:
                 self._destinations.renew(change.key, clock_ms)
         return self._tell(changes, now_ms)
 
-    def released(self, releases: Releases, origin_of: Callable[[int], str], clock_ms: int) -> bool:
+    def released(
+        self, releases: Releases, origin_of: Callable[[int], str], clock_ms: int, now_ms: int
+    ) -> bool:
         """Take note of what somebody wants tried at once. True if that is news.
 
         `origin_of`: the destination of a rule, empty if it isn't known. Whoever releases a rule wants its
-        jobs tried whichever circuit they wait for, so that of its destination starts anew as well.
+        jobs tried whichever circuit they wait for, so that of its destination starts anew as well. Jobs that
+        were put off between the release and now are woken with the others; of an old release, which a sender
+        finds when it starts, there are none.
         """
         if releases is self._releases or releases == self._releases:
             return False
         before, self._releases = self._releases, releases
-        origins = {o for o, at_ms in releases.destinations.items() if at_ms > before.destinations.get(o, -1)}
+        origins = set()
+        for origin, at_ms in releases.destinations.items():
+            if at_ms > before.destinations.get(origin, -1):
+                origins.add(origin)
+                self._wake_released(origin, at_ms, now_ms)
         for rule_id, at_ms in releases.rules.items():
             if at_ms > before.rules.get(rule_id, -1):
                 self._circuits.forget_rule(rule_id)
                 origins.add(origin_of(rule_id))
+                self._wake_released(rule_id, at_ms, now_ms)
         for origin in origins:
             self._circuits.forget_destination(origin)
             self._destinations.renew(origin, clock_ms)
@@ -202,6 +217,10 @@ class Admission:
             ],
         }
 
+    def _wake_released(self, what: str | int, at_ms: int, now_ms: int) -> None:
+        if now_ms - at_ms < NEWS_MS:
+            self._woken.wake(what, now_ms + WRITING_MS)
+
     def _climb(self, job: JobInHand, now_ms: int) -> PutOff:
         return deferral.climbing(now_ms, job.headers.deferrals, self._tiers)
 
@@ -225,7 +244,7 @@ class Admission:
             }
             if change.state is State.CLOSED:
                 closed = True
-                self._woken.wake(change.key, now_ms)
+                self._woken.wake(change.key, now_ms + WRITING_MS)
                 log.info("circuit closed", extra={"fields": fields})
             else:
                 self._woken.withdraw(change.key)

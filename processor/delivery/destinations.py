@@ -44,7 +44,7 @@ WARM_UP_MS: Final = 5_000
 FARTHEST_MS: Final = 600_000
 """No place behind a full queue is farther off: what was put off is looked at again within ten minutes."""
 
-LOOK_AGAIN_MS: Final = 1_000
+LOOK_AGAIN_MS: Final = 250
 """When to ask again about a destination that has only just begun: it may turn out to be fast."""
 
 _PACE_MS: Final = 5_000

@@ -368,7 +368,7 @@ class SenderLoop:
             return
         self._look_at = now + LOOK_EVERY
         parts = self._parts
-        if parts.admission.released(parts.clerk.releases(), parts.clerk.origin_of, _clock_ms()):
+        if parts.admission.released(parts.clerk.releases(), parts.clerk.origin_of, _clock_ms(), _now_ms()):
             self._recall()
         reason = parts.clerk.table_reason()
         parts.checks.table.met() if reason is None else parts.checks.table.failed(reason)

@@ -11,7 +11,16 @@ from typing import Any
 
 import pytest
 
-from processor.delivery.admission import Admission, Go, Held, Later, Queued, Soon
+from processor.delivery.admission import (
+    NEWS_MS,
+    WRITING_MS,
+    Admission,
+    Go,
+    Held,
+    Later,
+    Queued,
+    Soon,
+)
 from processor.delivery.circuit import FIRST_BACKOFF_MS, SCOUTS, CircuitPolicy
 from processor.delivery.circuits import Circuits
 from processor.delivery.destinations import FARTHEST_MS, LOOK_AGAIN_MS, WARM_UP_MS, Destinations
@@ -110,7 +119,7 @@ class Site:
         releases = Releases(
             MappingProxyType(dict.fromkeys(rules, self.now)), MappingProxyType(dict(destinations or {}))
         )
-        return self.admission.released(releases, lambda rule_id: HERE, self.clock)
+        return self.admission.released(releases, lambda rule_id: HERE, self.clock, self.now)
 
 
 @pytest.fixture
@@ -286,6 +295,7 @@ def test_one_job_probes_and_its_success_frees_all_that_were_put_off_before(
 
     assert site.admission.frees
     assert [site.is_free(job) for job in (put_off, another, scheduled)] == [True, False, False]
+    site.passed_ms += WRITING_MS
     assert not site.is_free(site.job(of=site.retry_lane, deferrals=1))  # put off after that
     assert [r.message for r in caplog.records] == ["circuit opened", "circuit closed"]
     assert site.admission.open_circuits(site.clock) == []
@@ -394,6 +404,28 @@ def test_release_of_a_rule_frees_its_jobs_and_starts_anew_with_its_circuits(site
     assert site.attempt(mine) == Go()
 
 
+def test_a_release_frees_what_was_put_off_until_it_was_heard_of(site: Site) -> None:
+    site.attempts(5, UNREACHABLE, rule_id=1)
+    site.passed_ms += 3_000
+    meanwhile = site.job(1, of=site.retry_lane, deferrals=3)
+    releases = Releases(MappingProxyType({1: site.now - 3_000}), MappingProxyType({}))
+
+    site.admission.released(releases, lambda rule_id: HERE, site.clock, site.now)
+
+    assert site.is_free(meanwhile)
+    site.passed_ms += WRITING_MS
+    assert not site.is_free(site.job(1, of=site.retry_lane, deferrals=1))
+
+
+def test_an_old_release_frees_nothing_that_was_put_off_since(site: Site) -> None:
+    later = site.job(1, of=site.retry_lane, deferrals=1)
+    releases = Releases(MappingProxyType({1: site.now - NEWS_MS}), MappingProxyType({}))
+
+    site.admission.released(releases, lambda rule_id: HERE, site.clock, site.now)
+
+    assert not site.is_free(later)
+
+
 def test_release_of_a_destination_frees_the_jobs_of_all_its_rules(site: Site) -> None:
     site.attempts(5, UNREACHABLE, rule_id=1)
     jobs = [site.job(rule, of=site.retry_lane, deferrals=2) for rule in (1, 2)]
@@ -410,7 +442,7 @@ def test_a_release_that_is_known_already_does_not_open_the_way_again(site: Site)
     site.attempts(5, UNREACHABLE, rule_id=1)
     releases = Releases(MappingProxyType({1: known, 2: known}), MappingProxyType({}))
 
-    assert site.admission.released(releases, lambda rule_id: THERE, site.clock) is True
+    assert site.admission.released(releases, lambda rule_id: THERE, site.clock, site.now) is True
 
     assert isinstance(site.attempt(site.job(1)), Later)
 
