@@ -32,7 +32,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 GC_THRESHOLDS = (50_000, 20, 100)
 """Jobs and records live for a moment or for minutes and hardly ever form cycles: with the interpreter's own
-thresholds the search for cycles took a fifth of a busy role's CPU (docs/benchmarks.md).
+thresholds the search for cycles took a fifth of a busy role's CPU.
 """
 
 
