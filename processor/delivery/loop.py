@@ -38,11 +38,14 @@ from processor.observability.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
-FLOWING = 0.001
+FLOWING = 0.002
 BUSY = 0.01
 IDLE = 0.1
-"""Seconds a turn may wait for records: while attempts end and others wait for their places, while there is
+"""Seconds a turn may wait for records: while others wait for the places of attempts that end, while there is
 something in flight, and while there isn't."""
+
+ENDS_SOON = 0.05
+"""Seconds after the end of an attempt in which the next is expected."""
 
 REVOKE_DRAIN = 5.0
 """Seconds that attempts in flight get to end when their partition goes to another sender."""
@@ -90,7 +93,7 @@ class SenderLoop:
         self._look_at = 0.0
         self._prove_at = 0.0
         self._held = False
-        self._flowing = False
+        self._flows_until = 0.0
         self._recommit_at = time.monotonic() + RECOMMIT_EVERY
         self._consumer = parts.consumer(self)
         self._ownership = Ownership(
@@ -175,7 +178,7 @@ class SenderLoop:
 
     def _patience(self) -> float:
         limit = BUSY if self._load else IDLE
-        if self._flowing and self._parts.admission.waiting:
+        if self._parts.admission.waiting and time.monotonic() < self._flows_until:
             limit = FLOWING
         if self._writer.due_at is not None:
             limit = min(limit, self._writer.due_at - time.monotonic())
@@ -320,8 +323,8 @@ class SenderLoop:
     def _collect(self) -> None:
         now_ms, clock_ms = _now_ms(), _clock_ms()
         admission, clerk = self._parts.admission, self._parts.clerk
-        collected = self._parts.sending.collect()
-        self._flowing = bool(collected)
+        if collected := self._parts.sending.collect():
+            self._flows_until = time.monotonic() + ENDS_SOON
         for ended in collected:
             job = ended.attempt.job
             self._hand.landed(job)
