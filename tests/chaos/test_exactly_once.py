@@ -97,6 +97,7 @@ class Feed:
                 "log_level": 0,
                 "enable.idempotence": True,
                 "linger.ms": 5,
+                "queue.buffering.max.messages": 1_000_000,
                 "reconnect.backoff.max.ms": 500,
             }
         )
