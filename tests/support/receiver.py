@@ -56,6 +56,8 @@ class Receiver:
 
     def __init__(self, port: int = 0) -> None:
         self.port = port
+        self.spans: list[tuple[float, float]] = []
+        """From when to when each request that was answered was being answered, in monotonic seconds."""
         self._requests: list[Request] = []
         self._counts: dict[str, int] = {}
         self._programs: dict[str, Callable[[int, Request], Answer]] = {}
@@ -87,6 +89,7 @@ class Receiver:
     def clear(self) -> None:
         """Forget what arrived."""
         self._requests.clear()
+        self.spans.clear()
 
     def wait_for(self, count: int, timeout: float = 30.0, path: str | None = None) -> list[Request]:
         """Wait until at least `count` requests have arrived (on `path`), and return those that have."""
@@ -135,6 +138,12 @@ class Receiver:
         request = Request(incoming.method, incoming.path_qs, headers, body, time.monotonic(), time.time())
         answer = self._program(request)
         self._requests.append(request)
+        try:
+            return await self._answer(incoming, answer)
+        finally:
+            self.spans.append((request.at, time.monotonic()))
+
+    async def _answer(self, incoming: web.BaseRequest, answer: Answer) -> web.StreamResponse:
         if answer.delay:
             await asyncio.sleep(answer.delay)
         if answer.drop:
