@@ -145,6 +145,10 @@ class Installation:
         records = self._tail.records(f"{self.topics.retry_prefix}{tier}")
         return [record for record in records if not ids or record.header("tocsin-job-id") in ids]
 
+    def records(self, topic: str) -> list[Stored]:
+        """All records so far of one of the sender's topics, by its full name."""
+        return self._tail.records(topic)
+
     def wait_audit(self, job: Job, *outcomes: str, timeout: float = 30.0) -> list[dict[str, Any]]:
         """Wait until the job's audit records have exactly these outcomes, in order, and return them."""
 
