@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.support.brokers import Broker, Choice, choose, wanted_broker
@@ -14,6 +15,11 @@ from tests.support.receiver import Receiver
 from tests.support.topics import delete_topics
 
 CHOICE = pytest.StashKey[Choice]()
+
+
+# A property holds or it doesn't; how long an example takes says something about the machine.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
 
 
 def pytest_configure(config: pytest.Config) -> None:

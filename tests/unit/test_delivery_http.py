@@ -195,9 +195,9 @@ async def continue_for_ever(receiver: Receiver, reader: Reader, writer: Writer) 
 )
 def test_receiver_that_never_answers_times_out(run: Run, behaviour: Behaviour) -> None:
     async def work() -> None:
-        outcome, _ = await outcome_of(behaviour, timeout=0.3)
-        check_failed(outcome, Stage.READ, "timed out after 0.3s waiting for the answer")
-        assert 250 <= outcome.duration_ms < 2_000
+        outcome, _ = await outcome_of(behaviour, timeout=1.0)
+        check_failed(outcome, Stage.READ, "timed out after 1s waiting for the answer")
+        assert 950 <= outcome.duration_ms < 10_000
 
     run(work())
 

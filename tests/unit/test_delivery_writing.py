@@ -131,6 +131,13 @@ def test_aborted_outcomes_go_with_the_next_transaction_in_their_order() -> None:
     assert desk.told == [b"0", b"1"]
 
 
+@pytest.fixture
+def time_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing becomes due by the passing of time."""
+    monkeypatch.setattr("processor.delivery.writing.COMMIT_EVERY", 3_600.0)
+
+
+@pytest.mark.usefixtures("time_stands_still")
 def test_failed_transaction_is_tried_again_after_a_while_however_much_waits() -> None:
     desk = Desk(ABORTED)
     desk.finish(0)
@@ -143,6 +150,7 @@ def test_failed_transaction_is_tried_again_after_a_while_however_much_waits() ->
     assert desk.kafka.written == []
 
 
+@pytest.mark.usefixtures("time_stands_still")
 def test_many_outcomes_do_not_wait_for_the_time() -> None:
     desk = Desk()
     desk.finish(0)
