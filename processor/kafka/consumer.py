@@ -292,7 +292,10 @@ class GroupConsumer:
         self._owned.difference_update(dropped)
         for position in dropped:
             self._floor.pop(position, None)
-        consumer.incremental_unassign([TopicPartition(p.topic, p.partition) for p in dropped])
+        listed = [TopicPartition(p.topic, p.partition) for p in dropped]
+        # The client remembers a pause beyond the assignment: a partition that came back would never be read.
+        consumer.resume(listed)
+        consumer.incremental_unassign(listed)
 
 
 def _not_committed(error: KafkaError) -> BrokerUnavailable | MembershipLost:

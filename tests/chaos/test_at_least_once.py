@@ -219,15 +219,18 @@ def test_broker_that_is_killed_in_the_middle_loses_no_job_and_forks_none(
 def wait_for_the_end(here: Installation, jobs: list[Job], patience: float) -> None:
     """Wait until every job has ended and nothing is left in any job topic."""
 
+    topics = [here.topics.jobs, *(here.topics.retry(delay) for delay in here.model.sender.tiers)]
+    group = here.topics.group("sender")
+
     def ended() -> int:
         return sum(record["outcome"] in ("delivered", "dead") for record in here.audit())
 
-    wait_until(lambda: ended() >= len(jobs), patience, lambda: f"{ended()} of {len(jobs)} ended", every=0.5)
-    topics = [here.topics.jobs, *(here.topics.retry(delay) for delay in here.model.sender.tiers)]
-    group = here.topics.group("sender")
-    wait_until(
-        lambda: sum(lag(here.bootstrap, group, topic) for topic in topics) == 0, 30, "drained", every=0.5
-    )
+    def state() -> str:
+        left = {topic.removeprefix(here.prefix): lag(here.bootstrap, group, topic) for topic in topics}
+        return f"{ended()} of {len(jobs)} ended, lag {left}"
+
+    wait_until(lambda: ended() >= len(jobs), patience, state, every=0.5)
+    wait_until(lambda: sum(lag(here.bootstrap, group, topic) for topic in topics) == 0, 30, state, every=0.5)
 
 
 def judge(here: Installation, receiver: Receiver, jobs: list[Job], interruptions: list[Interruption]) -> None:
