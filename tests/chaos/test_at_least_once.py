@@ -37,6 +37,9 @@ MAX_IN_FLIGHT = 50
 LIVING, MORTAL = 1, 2
 """Two rules: one has attempts enough that no job of it dies, the other two, so that about a ninth dies."""
 
+REJOINED_WITHIN = 20.0
+"""Seconds after a broker's return until each sender knows again what it owns: sessions end meanwhile."""
+
 
 @dataclass(frozen=True)
 class Size:
@@ -205,12 +208,13 @@ def test_broker_that_is_killed_in_the_middle_loses_no_job_and_forks_none(
     carry_out([Step(away, "the broker dies", own_broker.kill)], feed.go_on)
     killed = time.time()
     own_broker.start()
+    back = time.time()
     began = time.monotonic() - away
     carry_out([Step(size.seconds, "fed", lambda: None)], lambda _: feed.go_on(time.monotonic() - began))
     feed.finish()
     wait_for_the_end(here, feed.jobs, size.patience)
     # A member that could not reach the group for a session has lost its partitions.
-    senders.interruptions.append(Interruption("", "broker away", killed, time.time()))
+    senders.interruptions.append(Interruption("", "broker away", killed, back + REJOINED_WITHIN))
     for victim in senders.victims:
         victim.stop()
     judge(here, failing, feed.jobs, senders.interruptions)

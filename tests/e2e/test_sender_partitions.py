@@ -1,7 +1,9 @@
 """Partitions: who owns them, what happens when some are added, and that installations don't meet."""
 
+import json
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -34,20 +36,20 @@ def test_added_partitions_are_read_soon_and_their_retries_stay_on_their_numbers(
     here: Installation, spawn: Spawn, receiver: Receiver
 ) -> None:
     receiver.answer_by("/hook", lambda _, request: FAIL_TWICE[request.headers["webhook-attempt"]])
-    here.put_rule(1, receiver.url())
+    for rule_id in range(1, 6):
+        here.put_rule(rule_id, receiver.url())
     sender = spawn("run", "sender", settings=here.settings()).wait_ready()
-    for job in here.add_to(0, [here.job(1)]):
+    for job in here.add_to(0, [here.job(5)]):
         here.wait_audit(job, "failed", "failed", "delivered")
     here.apply_topics(topics={"partitions": 4})
     began = time.monotonic()
-    jobs = {number: here.add_to(number, [here.job(1) for _ in range(5)]) for number in range(4)}
-    receiver.wait_for(3 + 20, 20)
+    jobs = [here.add_to(number, [here.job(number + 1)])[0] for number in range(4)]
+    receiver.wait_for(3 + 4, 20)
     assert time.monotonic() - began < 12.0  # 10 s, and some for a busy machine
-    for number, added in jobs.items():
-        for job in added:
-            here.wait_audit(job, "failed", "failed", "delivered")
-            (first,), (second,) = here.moved("1s", job), here.moved("2s", job)
-            assert (first.partition, second.partition) == (number, number)
+    for number, job in enumerate(jobs):
+        here.wait_audit(job, "failed", "failed", "delivered")
+        (first,), (second,) = here.moved("1s", job), here.moved("2s", job)
+        assert (first.partition, second.partition) == (number, number)
     assert sender.log().count('"message": "transaction aborted') == 0
 
 
@@ -104,25 +106,74 @@ def test_two_installations_on_one_cluster_do_not_meet(
     # A prefix that begins like the other one, which a sloppy comparison would take for it.
     with Installation(broker.bootstrap, f"{prefix}b.", topics={"partitions": 2}, **SCHEDULE) as there:
         for place, path in ((here, "/here"), (there, "/there")):
-            receiver.answer(path, *[Answer(500)] * 10)
+            receiver.answer(path, *[Answer(500)] * 4)
             place.put_rule(1, receiver.url(path))
         first = spawn("run", "sender", settings=here.settings()).wait_ready()
-        mine = here.add_jobs(10, 1)
+        mine = here.add_jobs(4, 1)
         for job in mine:
             here.wait_audit(job, "failed", "delivered")
-        jobs = there.add_jobs(10, 1)
+        jobs = there.add_jobs(4, 1)
         second = spawn("run", "sender", settings=there.settings()).wait_ready()
         for job in jobs:
             there.wait_audit(job, "failed", "delivered")
         assert first.status()["sender"]["partitions"] == second.status()["sender"]["partitions"] == [0, 1]
         for place, path in ((here, "/here"), (there, "/there")):
-            assert len(receiver.requests(path)) == 20
-            assert len(place.audit()) == 20
+            assert len(receiver.requests(path)) == 8
+            assert len(place.audit()) == 8
             assert place.dead() == []
         assert first.stop() == 0
         # Nobody waits for anybody: the other goes on, and reads none of what is left alone here.
         here.add_jobs(5, 1)
         for job in there.add_jobs(5, 1):
             there.wait_audit(job, "delivered")
-        assert len(receiver.requests("/here")) == 20
+        assert len(receiver.requests("/here")) == 8
         assert all(name.startswith(prefix) for name in topic_names(broker.bootstrap) if prefix[:-1] in name)
+
+
+def test_process_with_a_name_of_its_own_takes_over_from_its_killed_predecessor(
+    here: Installation, spawn: Spawn, receiver: Receiver
+) -> None:
+    here.put_rule(1, receiver.url())
+    named = {"sender": {"instance_id": "sender-0"}}
+    first = spawn("run", "sender", settings=here.settings(**named)).wait_ready()
+    here.wait_audit(here.add_job(1), "delivered")
+    first.kill()
+    second = spawn("run", "sender", settings=here.settings(**named))
+    started = logged_at(second.wait_log('"message": "listening"'))
+    # A nameless one would wait for the end of its predecessor's session, 6 s.
+    assert logged_at(second.wait_log('"message": "assigned"')) - started < timedelta(seconds=5)
+    here.wait_audit(here.add_job(1), "delivered")
+    # The name means one process: an older one of that name ends.
+    third = spawn("run", "sender", settings=here.settings(**named))
+    assert second.wait() == 1
+    assert "fenced" in second.log().lower()
+    here.wait_audit(here.add_job(1), "delivered")
+    assert third.stop() == 0
+
+
+def logged_at(line: str) -> datetime:
+    """The time of a line of the log."""
+    return datetime.fromisoformat(json.loads(line)["time"])
+
+
+@pytest.mark.soak
+def test_job_that_hangs_is_handed_over_when_its_partition_goes(
+    here: Installation, spawn: Spawn, receiver: Receiver
+) -> None:
+    receiver.answer_by("/hangs", lambda nth, _: Answer(delay=3600.0 if nth < 2 else 0.0))
+    here.put_rule(1, receiver.url("/hangs"), delivery={"timeout": "5m"})
+    here.put_rule(2, receiver.url())
+    first = spawn("run", "sender", settings=here.settings()).wait_ready()
+    hanging = [job for number in (0, 1) for job in here.add_to(number, [here.job(1)])]
+    receiver.wait_for(2, path="/hangs")
+    done = [job for number in (0, 1) for job in here.add_to(number, [here.job(2) for _ in range(5)])]
+    for job in done:
+        here.wait_audit(job, "delivered")
+    second = spawn("run", "sender", settings=here.settings()).wait_ready()
+    wait_until(lambda: len(owned(first)) == len(owned(second)) == 1, 30, "each has one")
+    # What the partition's new owner finds is the job that hung, and nothing of what was finished above it.
+    (moved,) = [job for job in hanging if here.place_of(job).partition in owned(second)]
+    here.wait_audit(moved, "delivered")
+    assert len(receiver.requests("/hangs")) == 3
+    assert len(receiver.requests("/hook")) == 10
+    assert [record for job in hanging if job is not moved for record in here.audit(job)] == []
