@@ -156,7 +156,7 @@ def test_it_answers_while_the_main_thread_is_busy_elsewhere() -> None:
 
 
 def test_port_0_takes_a_free_one_and_logs_it(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, logger="processor")
     with serving() as running:
         assert endpoint(running.server)[1] != 0
         (record,) = [record for record in caplog.records if record.message == "listening"]
