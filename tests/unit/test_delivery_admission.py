@@ -220,7 +220,7 @@ def test_jobs_for_a_destination_that_finishes_nothing_climb(site: Site) -> None:
 def test_connection_trouble_stops_all_rules_of_the_destination_and_nobody_else(
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="processor"):
         site.attempts(5, UNREACHABLE, rule_id=1)
 
     verdict = site.attempt(site.job(2))
@@ -290,7 +290,7 @@ def test_one_job_probes_and_its_success_frees_all_that_were_put_off_before(
     assert not site.is_free(put_off)
 
     site.passed_ms += 100
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="processor"):
         assert site.over(probe) is True
 
     assert site.admission.frees
