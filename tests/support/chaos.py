@@ -7,6 +7,11 @@ from dataclasses import dataclass, field
 
 from tests.support.processes import Process
 
+FENCED = "Static consumer fenced by other consumer"
+"""A member with a name of its own may be fenced by itself: when a broker dies, the answer to its JoinGroup is
+lost, and the member id it goes on with has been replaced (KIP-345). It ends, to be started again.
+"""
+
 FROZEN_FOR = 8.0
 """Seconds: longer than session.timeout.ms (6 s) and than transaction.timeout.ms (5 s)."""
 
@@ -61,6 +66,10 @@ class Victim:
 
     def _check_alive(self) -> None:
         code = self.process.returncode
+        if code == 1 and FENCED in self.process.log():
+            self.begin_again()  # as whoever supervises it does
+            self.process.wait_ready()
+            return
         assert code is None, (
             f"{self.name} has ended by itself with exit code {code}\n{self.process.log()[-3000:]}"
         )
