@@ -71,6 +71,7 @@ def test_partition_is_not_worked_on_before_it_has_its_retry_partitions(
     sender.wait_ready()
 
 
+@pytest.mark.real_kafka
 def test_two_senders_share_the_partitions_and_hand_them_over_when_one_stops(
     here: Installation, spawn: Spawn, receiver: Receiver
 ) -> None:
@@ -156,6 +157,7 @@ def logged_at(line: str) -> datetime:
     return datetime.fromisoformat(json.loads(line)["time"])
 
 
+@pytest.mark.real_kafka
 @pytest.mark.soak
 def test_job_that_hangs_is_handed_over_when_its_partition_goes(
     here: Installation, spawn: Spawn, receiver: Receiver

@@ -94,6 +94,7 @@ def test_records_that_are_no_jobs_go_to_the_dead_letters_and_the_partition_goes_
     assert sender.get("/readyz")[0] == 200
 
 
+@pytest.mark.real_kafka
 def test_job_of_a_newer_format_stops_its_partition_and_no_other(
     here: Installation, spawn: Spawn, receiver: Receiver
 ) -> None:
