@@ -44,6 +44,8 @@ log.cleaner.dedupe.buffer.size=8388608
 group.initial.rebalance.delay.ms=0
 auto.create.topics.enable=false
 transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
+# Tests write records with times long ago, and nothing may delete them under a test.
+log.retention.check.interval.ms=86400000
 broker.heartbeat.interval.ms=1000
 broker.session.timeout.ms=4000
 """
