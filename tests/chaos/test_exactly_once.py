@@ -220,7 +220,7 @@ def test_every_event_and_rule_make_one_job_through_kills_and_zombies(
         print(f"{size.events} events, {pairs} jobs, each once; {sum(v.kills for v in victims)} kills")
 
         stop_all(site, victims)
-        site.group.set_committed(dict.fromkeys(site.group.committed(), 0))
+        site.group.set_committed({(p.topic, p.partition): 0 for p in site.positions(site.event_topic)})
         began = time.monotonic()
         again = [Victim("again", lambda: site.start(spawn)) for _ in range(2)]
         site.wait_drained(size.patience)
