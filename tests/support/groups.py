@@ -1,10 +1,12 @@
 """Consumer groups seen from outside: what they have committed, and setting it."""
 
+import time
 from collections.abc import Iterable, Mapping
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from processor.kafka.errors import Kind, classify, error_of
 from tests.support.waiting import wait_until
 
 TIMEOUT = 30.0
@@ -33,8 +35,16 @@ class Group:
     def committed(self, places: Iterable[tuple[str, int]]) -> Offsets:
         """What to read next of these partitions; not those without a commit, nor transactions still open."""
         asked = [TopicPartition(topic, number) for topic, number in places]
-        found = self._consumer.committed(asked, TIMEOUT)
-        return {(p.topic, p.partition): p.offset for p in found if p.offset >= 0}
+        deadline = time.monotonic() + TIMEOUT
+        while True:
+            try:
+                found = self._consumer.committed(asked, TIMEOUT)
+            except KafkaException as failure:  # the coordinator is coming back
+                if time.monotonic() > deadline or classify(error_of(failure)) is not Kind.RETRIABLE:
+                    raise
+                time.sleep(0.1)
+            else:
+                return {(p.topic, p.partition): p.offset for p in found if p.offset >= 0}
 
     def set_committed(self, offsets: Mapping[tuple[str, int], int]) -> None:
         """What `kafka-consumer-groups --reset-offsets` does; the group must be empty."""
