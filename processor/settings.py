@@ -28,6 +28,7 @@ from processor.settings_values import (
     KeyEntry,
     Listen,
     Port,
+    ProxyUrl,
     ReadableFile,
     Share,
     StartFrom,
@@ -102,6 +103,11 @@ class EgressSettings(Group):
     )
     allow_ports: tuple[Port, ...] = Field(
         default=(), description="Ports that may be called; an empty list is any."
+    )
+    proxy: ProxyUrl | None = Field(
+        default=None,
+        description="Forward proxy that all webhooks go through: http:// or https://, with user:password@ if"
+        " it wants them. It resolves the names, so it has to keep private addresses closed. A secret.",
     )
 
 

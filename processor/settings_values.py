@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PlainValidator, SecretStr
+from yarl import URL
 
 HIDDEN = "***"
 """What stands in place of a secret wherever settings are printed."""
@@ -130,6 +131,33 @@ def _host_glob(value: str) -> str:
             f"must be a host name or a glob of one such as *.internal, no scheme or port (got {value!r})"
         )
     return glob
+
+
+def _proxy_url(value: SecretStr) -> SecretStr:
+    # It may hold a password: nothing of it is quoted.
+    text = value.get_secret_value()
+    try:
+        url = URL(text if text.isprintable() and " " not in text else "")
+        bare = url.raw_path_qs in {"", "/"} and not url.raw_fragment and bool(url.user or not url.password)
+        right = bool(url.scheme in {"http", "https"} and url.host and url.port and bare)
+        credentials = (url.user or "", url.password or "")
+    except ValueError:
+        right, credentials = False, ("", "")
+    if not right:
+        raise ValueError(
+            "must be a URL without a path such as http://proxy.internal:3128, with user:password@ in front of"
+            " the host if the proxy wants them"
+        )
+    # RFC 7617, 2: the user name ends at the first colon, and neither holds control characters.
+    if ":" in credentials[0] or any(ord(char) < 32 or ord(char) == 127 for char in "".join(credentials)):
+        raise ValueError("holds a colon in the user name, or a control character")
+    return value
+
+
+def _show_proxy_url(value: SecretStr) -> str:
+    url = URL(value.get_secret_value())
+    shown = str(url.with_user(None).origin())
+    return shown if url.user is None else shown.replace("://", f"://{HIDDEN}@", 1)
 
 
 def _start_from(value: object) -> str | datetime:
@@ -253,6 +281,7 @@ Listen = Annotated[str, AfterValidator(_listen)]
 Bootstrap = Annotated[str, AfterValidator(_bootstrap)]
 Cidr = Annotated[IPv4Network | IPv6Network, PlainValidator(_cidr), PlainSerializer(str, return_type=str)]
 HostGlob = Annotated[str, AfterValidator(_host_glob)]
+ProxyUrl = Annotated[SecretStr, AfterValidator(_proxy_url), PlainSerializer(_show_proxy_url, return_type=str)]
 StartFrom = Annotated[
     Literal["latest", "earliest"] | datetime,
     PlainValidator(_start_from),

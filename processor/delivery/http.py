@@ -18,8 +18,9 @@ from aiohttp.abc import AbstractResolver
 
 from processor import __version__
 from processor.delivery.audit import snippet
-from processor.delivery.faults import explain, timed_out
+from processor.delivery.faults import Way, explain, refused_by_proxy, timed_out
 from processor.delivery.outcome import Kind, Outcome, Reason, Stage
+from processor.delivery.proxy import Proxy
 from processor.delivery.resolver import ThreadResolver
 from processor.delivery.session import PROGRESS, Body, Progress, guarded_session
 from processor.delivery.signing import sign
@@ -33,6 +34,9 @@ MAX_BODY: Final = 65_536
 BODY_PATIENCE: Final = 1.0
 """Seconds an answer's body may take after its headers: it is only wanted for the snippet and to keep the
 connection."""
+
+
+_PROXY_AUTHENTICATION: Final = 407
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ class Poster:
 
     policy: whom it may call; tls: from tls_context; timeout, connect_timeout: seconds, the latter for name,
     connection and TLS handshake together; clock_ms: ms since 1970; resolver: the name service,
-    getaddrinfo(3) by default.
+    getaddrinfo(3) by default; proxy: what every request goes through.
     """
 
     def __init__(
@@ -70,6 +74,7 @@ class Poster:
         connect_timeout: float = 5.0,
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         resolver: AbstractResolver | None = None,
+        proxy: Proxy | None = None,
     ) -> None:
         self._policy = policy
         self._tls = tls
@@ -77,12 +82,20 @@ class Poster:
         self._connect_timeout = connect_timeout
         self._clock_ms = clock_ms
         self._resolver = resolver
+        self._proxy = proxy
         self._user_agent = f"Tocsin/{__version__}"
+        # Of CONNECT, which the receiver doesn't see.
+        self._to_proxy = None if proxy is None else {"User-Agent": self._user_agent, **proxy.headers}
         self._read_target = lru_cache(maxsize=4096)(self._checked_target)
 
     async def __aenter__(self) -> Self:
         self._session = guarded_session(
-            self._policy, self._tls, self._connect_timeout, self._resolver or ThreadResolver(), MAX_BODY
+            self._policy,
+            self._tls,
+            self._connect_timeout,
+            self._resolver or ThreadResolver(),
+            bufsize=MAX_BODY,
+            proxy=self._proxy,
         )
         return self
 
@@ -113,27 +126,37 @@ class Poster:
             async with self._session.post(
                 target.url,
                 data=Body(request.body, progress),
-                headers=self._headers(request, started_ms // 1000),
+                headers=self._headers(request, target, started_ms // 1000),
+                proxy_headers=self._to_proxy,
                 allow_redirects=False,
                 timeout=_limit(timeout),
+                # As the direct way does: a name's last dot is in no certificate.
+                server_hostname=None if self._proxy is None else target.host,
             ) as response:
                 duration_ms = spent()
                 body = await _read_start(response)
+                if self._proxy is not None and target.scheme == "http":
+                    return _answered_by_proxy(response, started_ms, duration_ms, body, self._proxy.place)
                 return _answered(response, started_ms, duration_ms, body)
         except TimeoutError:  # before OSError, which it is as well
             if progress.only_refused:
                 return _blocked(started_ms, spent(), Stage.CONNECT, progress.refused[0])
             connecting = progress.stage in {Stage.RESOLVE, Stage.CONNECT, Stage.TLS}
             limit = min(timeout, self._connect_timeout) if connecting else timeout
-            return _failed(started_ms, spent(), progress.stage, timed_out(progress.stage, limit))
+            why = timed_out(self._way(target, progress), limit)
+            return _failed(started_ms, spent(), progress.stage, why)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             if progress.only_refused:
                 return _blocked(started_ms, spent(), Stage.CONNECT, progress.refused[0])
-            stage, why = explain(error, progress.stage, f"{target.host}:{target.port}")
+            stage, why = explain(error, self._way(target, progress))
             return _failed(started_ms, spent(), stage, why)
         finally:
             PROGRESS.reset(of_progress)
             HANDSHAKE.reset(of_handshake)
+
+    def _way(self, target: Target, progress: Progress) -> Way:
+        proxy = "" if self._proxy is None else self._proxy.place
+        return Way(progress.stage, f"{target.host}:{target.port}", proxy, progress.at_proxy)
 
     def _checked_target(self, url: str) -> Target | Refusal:
         try:
@@ -142,8 +165,10 @@ class Poster:
             return Refusal(error.about, str(error))
         return self._policy.check_target(target) or target
 
-    def _headers(self, request: WebhookRequest, at: int) -> dict[str, str]:
+    def _headers(self, request: WebhookRequest, target: Target, at: int) -> dict[str, str]:
         headers = dict(request.headers)
+        if self._proxy is not None and target.scheme == "http":
+            headers.update(self._proxy.headers)  # the proxy reads the request itself
         headers["Content-Type"] = "application/json"
         headers["User-Agent"] = self._user_agent
         headers["webhook-id"] = request.webhook_id
@@ -199,6 +224,15 @@ def _answered(response: aiohttp.ClientResponse, started_ms: int, duration_ms: in
         snippet=shown,
         retry_after=response.headers.get("Retry-After"),
     )
+
+
+def _answered_by_proxy(
+    response: aiohttp.ClientResponse, started_ms: int, duration_ms: int, body: bytes, proxy: str
+) -> Outcome:
+    """An answer that came through a proxy without a tunnel: all but one status may be the receiver's."""
+    if response.status == _PROXY_AUTHENTICATION:
+        return _failed(started_ms, duration_ms, Stage.CONNECT, refused_by_proxy(proxy, "", response.status))
+    return _answered(response, started_ms, duration_ms, body)
 
 
 def _blocked(started_ms: int, duration_ms: int, stage: Stage, refusal: Refusal) -> Outcome:

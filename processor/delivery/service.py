@@ -19,6 +19,7 @@ from processor.delivery.http import Poster
 from processor.delivery.lease import Lease, boot_clock
 from processor.delivery.loop import Parts, SenderLoop
 from processor.delivery.ownership import JobTopics
+from processor.delivery.proxy import Proxy
 from processor.delivery.sending import Sending
 from processor.delivery.tls import TlsError, tls_context
 from processor.durations import parse_duration
@@ -147,13 +148,13 @@ class Sender:
 
     def _poster(self, tls: ssl.SSLContext) -> Poster:
         sender = self._settings.sender
+        proxy = sender.egress.proxy
         return Poster(
-            EgressPolicy(
-                map(str, sender.egress.allow_cidrs), sender.egress.allow_hosts, sender.egress.allow_ports
-            ),
+            EgressPolicy.of(sender.egress),
             tls,
             timeout=sender.timeout.total_seconds(),
             connect_timeout=sender.connect_timeout.total_seconds(),
+            proxy=None if proxy is None else Proxy.read(proxy.get_secret_value()),
         )
 
     def _parts(

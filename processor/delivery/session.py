@@ -17,6 +17,7 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.payload import Payload
 
 from processor.delivery.outcome import Stage
+from processor.delivery.proxy import Proxy
 from processor.egress import EgressPolicy, Refusal
 
 KEEP_ALIVE: Final = 4.0
@@ -35,13 +36,14 @@ class Progress:
     """How far one request has come, and what the guard said on its way.
 
     host: of the request, for what allow_hosts allows; opened: sockets made; refused: addresses it was
-    refused.
+    refused; at_proxy: the connection to a proxy stands, and stages from here on are those behind it.
     """
 
     host: str
     stage: Stage = Stage.RESOLVE
     opened: int = 0
     refused: list[Refusal] = field(default_factory=list)
+    at_proxy: bool = False
 
     def handshake_begins(self) -> None:
         """A connection stands, TLS comes next."""
@@ -62,10 +64,14 @@ class EgressRefusedError(PermissionError):
 
 
 class Guard:
-    """Makes the connector's sockets, or refuses to."""
+    """Makes the connector's sockets, or refuses to.
 
-    def __init__(self, policy: EgressPolicy) -> None:
+    With a proxy the only sockets are those to it. Wherever it is, somebody has set it.
+    """
+
+    def __init__(self, policy: EgressPolicy, proxy: Proxy | None = None) -> None:
         self._policy = policy
+        self._proxy_port = None if proxy is None else proxy.port
 
     def __call__(self, info: AddrInfo) -> socket.socket:
         """A socket for one address of the current request's host. Raises EgressRefusedError."""
@@ -75,12 +81,19 @@ class Guard:
             # Without a host nothing can be allowed by name, and nothing should connect outside a request.
             raise EgressRefusedError("a connection outside a request")
         progress.stage = Stage.CONNECT
-        refusal = self._policy.check_address(address[0], address[1], progress.host)
+        refusal = self._refusal(address[0], address[1], progress.host)
         if refusal is not None:
             progress.refused.append(refusal)
             raise EgressRefusedError(refusal.message)
         progress.opened += 1
         return socket.socket(family, kind, proto)
+
+    def _refusal(self, ip: str, port: int, host: str) -> Refusal | None:
+        if self._proxy_port is None:
+            return self._policy.check_address(ip, port, host)
+        if port == self._proxy_port:
+            return None
+        return Refusal("port", f"port {port} is not the proxy's: nothing is called but through the proxy")
 
 
 def guarded_session(
@@ -88,21 +101,24 @@ def guarded_session(
     tls: ssl.SSLContext,
     connect_timeout: float,
     resolver: AbstractResolver,
+    *,
     bufsize: int,
+    proxy: Proxy | None = None,
 ) -> aiohttp.ClientSession:
-    """The one session of a Poster: no proxies, no cookies, no inflating; redirects are its caller's business.
+    """The one session of a Poster: no cookies, no inflating, no proxy but the one given.
 
     connect_timeout: seconds for name, connection and handshake together; bufsize: bytes of an answer held at
-    most while nobody reads it.
+    most while nobody reads it. Redirects are its caller's business.
     """
     connector = _Connector(
         connect_timeout,
+        proxied=proxy is not None,
         limit=0,  # how many are in flight is the sender's decision
         ssl=tls,
         resolver=resolver,
         ttl_dns_cache=DNS_TTL,
         keepalive_timeout=KEEP_ALIVE,
-        socket_factory=Guard(policy),
+        socket_factory=Guard(policy, proxy),
     )
     return aiohttp.ClientSession(
         connector=connector,
@@ -111,6 +127,7 @@ def guarded_session(
         auto_decompress=False,
         request_class=_Request,
         read_bufsize=bufsize,
+        proxy=None if proxy is None else proxy.url,
     )
 
 
@@ -158,9 +175,16 @@ class _Connector(aiohttp.TCPConnector):
     costs.
     """
 
-    def __init__(self, limit_seconds: float, **options: Any) -> None:  # Any: passed on as they come
+    def __init__(
+        self,
+        limit_seconds: float,
+        *,
+        proxied: bool,
+        **options: Any,  # passed on as they come
+    ) -> None:
         super().__init__(**options)
         self._limit_seconds = limit_seconds
+        self._proxied = proxied
 
     async def _create_connection(
         self,
@@ -170,3 +194,13 @@ class _Connector(aiohttp.TCPConnector):
     ) -> ResponseHandler:
         async with asyncio.timeout(self._limit_seconds):
             return await super()._create_connection(req, traces, timeout)
+
+    async def _create_direct_connection(
+        self, req: aiohttp.ClientRequest, *args: Any, **kwargs: Any
+    ) -> tuple[asyncio.Transport, ResponseHandler]:
+        """To the receiver; with a proxy, to that: what is between the two connections shows nowhere else."""
+        made = await super()._create_direct_connection(req, *args, **kwargs)
+        progress = PROGRESS.get()
+        if self._proxied and progress is not None:
+            progress.at_proxy, progress.stage = True, Stage.CONNECT
+        return made

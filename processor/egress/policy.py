@@ -9,14 +9,25 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import translate
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Final
+from typing import Final, Self
 
 from processor.egress.ranges import SCOPED, AddressClass, IPAddress, classify, embedded
 from processor.egress.target import Target, TargetError, read_target
+from processor.settings import EgressSettings
 
 CIDRS: Final = "sender.egress.allow_cidrs"
 HOSTS: Final = "sender.egress.allow_hosts"
 PORTS: Final = "sender.egress.allow_ports"
+
+# Names that mean an address whatever a resolver says: RFC 6761, 6.3 and the providers' documentation. Behind
+# a proxy nobody else here would see where they lead.
+_METADATA: Final = ("169.254.169.254",)
+_MEANS: Final = {
+    "localhost": ("127.0.0.1", "::1"),
+    "metadata.google.internal": _METADATA,
+    "metadata.goog": _METADATA,
+    "instance-data.ec2.internal": _METADATA,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +88,11 @@ class EgressPolicy:
         for port in self._ports:
             if not 1 <= port <= 65535:
                 raise ValueError(f"{PORTS}: {port} is not a port")
+
+    @classmethod
+    def of(cls, egress: EgressSettings) -> Self:
+        """The policy of sender.egress."""
+        return cls(egress.allow_cidrs, egress.allow_hosts, egress.allow_ports)
 
     def check_address(self, ip: str | IPAddress, port: int, host: str) -> Refusal | None:
         """Whether a socket to ip and port may be opened for host (the name or literal of the URL).
@@ -139,10 +155,10 @@ class EgressPolicy:
         """check_url for a URL that has been read."""
         if target.address is not None:
             return self.check_address(target.address, target.port, target.host)
-        if target.host == "localhost" or target.host.endswith(".localhost"):
-            # RFC 6761: these names are loopback whatever a resolver says.
-            refusal = self.check_address("127.0.0.1", target.port, target.host)
-            return refusal and self.check_address("::1", target.port, target.host) and refusal
+        host = "localhost" if target.host.endswith(".localhost") else target.host
+        refusals = [self.check_address(ip, target.port, target.host) for ip in _MEANS.get(host, ())]
+        if refusals and None not in refusals:
+            return refusals[0]
         return self._check_port(target.port)
 
     def _check_port(self, port: int) -> Refusal | None:

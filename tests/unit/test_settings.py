@@ -134,6 +134,24 @@ class TestSecrets:
         assert dumped["secrets"]["keys"] == ["k1:***"]
         assert settings.kafka.properties["ssl.key.password"] == "hunter2"
 
+    @pytest.mark.parametrize(
+        ("text", "shown"),
+        [
+            ("http://someone:hunter2@proxy:3128", "http://***@proxy:3128"),
+            ("https://someone@proxy/", "https://***@proxy"),
+            ("http://proxy:3128", "http://proxy:3128"),
+            ("http://[::1]:3128", "http://[::1]:3128"),
+        ],
+    )
+    def test_of_a_proxy_the_credentials_are_hidden(self, tmp_path: Path, text: str, shown: str) -> None:
+        (tmp_path / "proxy").write_text(f"{text}\n")
+        settings = load_settings(None, {"TOCSIN_SENDER__EGRESS__PROXY_FILE": str(tmp_path / "proxy")})
+        assert settings.sender.egress.proxy == SecretStr(text)
+        assert settings.model_dump(mode="json")["sender"]["egress"]["proxy"] == shown
+        for printed in (repr(settings), str(settings), repr(settings.model_dump())):
+            assert "someone" not in printed
+            assert "hunter2" not in printed
+
 
 class TestNames:
     def test_every_name_has_the_prefix(self) -> None:
