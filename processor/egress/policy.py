@@ -187,8 +187,7 @@ def _worst(inner: tuple[IPv4Address, ...]) -> tuple[IPv4Address | None, AddressC
 def _refusal(
     ip: IPAddress, row: AddressClass, name: str, behind: IPv4Address | None, behind_row: AddressClass | None
 ) -> Refusal:
-    text = str(ip)
-    subject = text if name in {text, ""} else f"{name} resolves to {text}, which"
+    subject = (name or str(ip)) if _spells(name, ip) else f"{name} resolves to {ip}, which"
     message = f"{subject} is {_article(row.name)} {row.name} address ({row.network})"
     if row.network.prefixlen == 0:
         message = f"{subject} is {_article(row.name)} {row.name} address"
@@ -200,6 +199,14 @@ def _refusal(
     by_host = row.by_host and (behind_row is None or behind_row.by_host)
     settings = (CIDRS, HOSTS) if by_host else (CIDRS,)
     return Refusal("address", f"{message}; {' or '.join(settings)} would allow it", row.name, settings)
+
+
+def _spells(name: str, ip: IPAddress) -> bool:
+    """Whether the URL's host is the address itself, in whatever spelling, rather than a name of it."""
+    try:
+        return not name or ip_address(name) == ip
+    except ValueError:
+        return False
 
 
 def _article(word: str) -> str:

@@ -108,6 +108,18 @@ def test_a_dry_run_changes_nothing(tocsin: Tocsin) -> None:
     assert [entry["rule"]["name"] for entry in tocsin.rows("list")] == ["a"]
 
 
+def test_a_target_that_the_sender_would_block_is_applied_with_a_warning(tocsin: Tocsin) -> None:
+    assert tocsin.apply([fields("a", action_target="http://10.0.0.5/SECRET")]) == [("created", "a", 1)]
+
+    (line,) = [json.loads(line) for line in tocsin.err.splitlines() if "10.0.0.5" in line]
+    assert (line["level"], line["rule"]) == ("warning", "a")
+    assert "is a private address (10.0.0.0/8); sender.egress.allow_cidrs" in line["reason"]
+    assert "SECRET" not in tocsin.err
+    tocsin.environ["TOCSIN_SENDER__EGRESS__ALLOW_CIDRS"] = '["10.0.0.5/32"]'
+    assert tocsin.apply([fields("a", action_target="http://10.0.0.5/SECRET")]) == [("unchanged", "a", 1)]
+    assert "10.0.0.5" not in tocsin.err
+
+
 def test_one_invalid_rule_and_nothing_is_applied(tocsin: Tocsin) -> None:
     rules = [fields("a"), fields("b", action_secret="***")]
 

@@ -77,6 +77,52 @@ def test_apply_of_an_invalid_file_fails_before_any_broker_is_asked(
     assert err == "tocsin: invalid documents: 1 of 2, nothing was applied\n"
 
 
+def test_target_that_the_sender_would_block_is_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rule = "name: {0}\naction_type: webhook\naction_target: {1}\n"
+    targets = {
+        "private": "http://10.0.0.5/SECRET",
+        "mapped": '{secret: "https://[::ffff:10.0.0.1]/SECRET"}',
+        "local": "http://localhost:8080/SECRET",
+        "public": "https://1.1.1.1/SECRET",
+        "named": "https://hooks.example.com/SECRET",
+        "referred": '{ref: "env:TOCSIN_SECRET_URL"}',
+    }
+    file = tmp_path / "a.yaml"
+    file.write_text("---\n".join(rule.format(*pair) for pair in targets.items()))
+
+    assert run("rules", "validate", str(file), "-o", "json", "--log-format", "json") == 0
+
+    out, err = capsys.readouterr()
+    assert [row["status"] for row in json.loads(out)] == ["valid"] * 6
+    assert "SECRET" not in err
+    lines = [json.loads(line) for line in err.splitlines()]
+    allowing = "; sender.egress.allow_cidrs or sender.egress.allow_hosts would allow it"
+    assert all(line["reason"].endswith(allowing) for line in lines)
+    assert {line["rule"]: line["reason"].removesuffix(allowing) for line in lines} == {
+        "private": "10.0.0.5 is a private address (10.0.0.0/8)",
+        "mapped": "::ffff:10.0.0.1 is an IPv4-mapped address (::ffff:0:0/96) of 10.0.0.1, a private address",
+        "local": "localhost resolves to 127.0.0.1, which is a loopback address (127.0.0.0/8)",
+    }
+
+
+def test_target_that_the_settings_allow_is_not_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text("name: a\naction_type: webhook\naction_target: http://10.0.0.5:8443/x\n")
+    environ = {"TOCSIN_SENDER__EGRESS__ALLOW_CIDRS": '["10.0.0.0/8"]'}
+    with logging_as_before():
+        assert main(["rules", "validate", str(file)], environ) == 0
+        assert capsys.readouterr().err == ""
+        environ["TOCSIN_SENDER__EGRESS__ALLOW_PORTS"] = "[443]"
+        assert main(["rules", "validate", str(file)], environ) == 0
+        assert (
+            "port 8443 may not be called; sender.egress.allow_ports would allow it" in capsys.readouterr().err
+        )
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from processor.cli.errors import DONE, CommandFailed, UsageError
 from processor.cli.output import add_output_flag, print_rows
 from processor.cli.parser import Subparsers
-from processor.cli.rules.checking import add_file_flag, read_files, refuse
+from processor.cli.rules.checking import add_file_flag, read_files, refuse, warn_of_targets
 from processor.cli.rules.store import rule_store
 from processor.cli.waiting import add_timeout_flag
 from processor.rules import Applied, Change, KeyRing, RuleSnapshot
@@ -58,6 +58,7 @@ def _run(args: argparse.Namespace, settings: Settings) -> int:
         raise refuse(read.problems, read.documents, ", nothing was applied")
     if not read.documents and not args.prune:
         raise CommandFailed(f"there are no rules in {', '.join(args.file)}")
+    warn_of_targets(read, settings)
     try:
         steps = _steps(args, settings, read.wanted)
     except _Stop as stop:

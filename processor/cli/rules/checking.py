@@ -1,14 +1,19 @@
 """`tocsin rules validate`: whether rules files are right, without Kafka."""
 
 import argparse
+import logging
 import sys
 from collections.abc import Iterable, Mapping
 
 from processor.cli.errors import DONE, CommandFailed, UsageError
 from processor.cli.output import add_output_flag, print_rows
 from processor.cli.parser import Subparsers
+from processor.egress import EgressPolicy
 from processor.rules.files import DocumentProblem, RuleFiles, UnreadableFile, read_rules
+from processor.rules.reach import target_refusal
 from processor.settings import Settings
+
+log = logging.getLogger(__name__)
 
 _COLUMNS = ("status", "name", "place", "reason")
 
@@ -42,6 +47,26 @@ def read_files(sources: Iterable[str]) -> RuleFiles:
         raise CommandFailed(str(failure)) from None
 
 
+def warn_of_targets(read: RuleFiles, settings: Settings) -> None:
+    """One line for each rule whose webhooks would be blocked by these settings.
+
+    No error: the sender's own settings decide, and may be others.
+    """
+    policy = EgressPolicy.of(settings.sender.egress)
+    for sourced in read.wanted.drafts:
+        if refusal := target_refusal(sourced.draft.action_target, policy):
+            log.warning(
+                "the sender would call no such target",
+                extra={
+                    "fields": {
+                        "rule": sourced.draft.name,
+                        "place": sourced.place,
+                        "reason": refusal.message,
+                    }
+                },
+            )
+
+
 def refuse(problems: Iterable[DocumentProblem], total: int, then: str) -> CommandFailed:
     """The error that ends a command over invalid rules."""
     count = len({problem.place for problem in problems})
@@ -49,11 +74,11 @@ def refuse(problems: Iterable[DocumentProblem], total: int, then: str) -> Comman
 
 
 def _run(args: argparse.Namespace, settings: Settings) -> int:
-    del settings
     sources = [*args.files, *args.file]
     if not sources:
         raise UsageError("rules validate takes files, directories or -")
     read = read_files(sources)
+    warn_of_targets(read, settings)
     print_rows(list(_rows(read, args.output)), _COLUMNS, args.output)
     if read.problems:
         raise refuse(read.problems, read.documents, "")
