@@ -137,9 +137,11 @@ def to_fields(rule: TriggerRule) -> dict[str, Any]:
         "filter_severity": list(rule.filter_severity),
         "filter_source": list(rule.filter_source),
         "filter_message_regex": rule.filter_message_regex,
-        "action_type": rule.action_type,
-        "action_target": _value(rule.action_target),
     }
+    if rule.filter_pattern is not None:
+        fields["filter_pattern"] = rule.filter_pattern
+    fields["action_type"] = rule.action_type
+    fields["action_target"] = _value(rule.action_target)
     if rule.action_secret is not None:
         fields["action_secret"] = _signing(rule.action_secret)
     if rule.muted_until is not None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from processor.filters import FilterError, compile_filter
 from processor.patterns import PatternError, compile_pattern
 from processor.rules.headers import check_header_name, check_header_value
 from processor.rules.identity import check_uid
@@ -108,6 +109,16 @@ def _check_pattern(pattern: str) -> None:
         raise ValueError(str(error)) from None
 
 
+def _check_filter(value: object) -> object:
+    if value is None:
+        return None
+    try:
+        compile_filter(value)
+    except FilterError as error:
+        raise wrong_at(error.message, *error.place) from None
+    return value
+
+
 def _read_secret(value: object) -> object:
     if value is None or value == "":
         return None
@@ -201,6 +212,8 @@ Labels = Annotated[dict[str, str], null_as(dict)]
 Accepted = Annotated[tuple[str, ...], BeforeValidator(_read_list)]
 """The values a filter accepts; none is any."""
 PatternText = Annotated[str, AfterValidator(_checked(_check_pattern)), null_as(str)]
+EventPattern = Annotated[dict[str, Any] | None, BeforeValidator(_check_filter)]
+"""An event pattern as it was written (processor.filters)."""
 Moment = Annotated[datetime, BeforeValidator(_read_time)]
 SigningSecret = Annotated[Secret | Reference | tuple[SecretWindow, ...] | None, BeforeValidator(_read_secret)]
 RateLimit = Annotated[Rate | None, BeforeValidator(_read_rate)]

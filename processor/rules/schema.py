@@ -14,8 +14,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from processor.durations import PositiveDuration
+from processor.filters import EventFilter, compile_filter
 from processor.rules.fields import (
     Accepted,
+    EventPattern,
     HeaderName,
     HeaderValue,
     Labels,
@@ -106,6 +108,10 @@ class RuleFields(_Part):
     filter_message_regex: PatternText = Field(
         default="", description="Go's regexp syntax, found anywhere in the message; empty is any."
     )
+    filter_pattern: EventPattern = Field(
+        default=None,
+        description="An event pattern on any fields, as Amazon EventBridge has them; none is any.",
+    )
     action_type: Literal["webhook"] = Field(description="What the rule does: webhook.")
     action_target: TargetValue = Field(description="The URL that is called.")
     action_secret: SigningSecret = Field(
@@ -125,6 +131,10 @@ class RuleFields(_Part):
         if record["kind"] != KIND:
             raise wrong(f"kind must be {KIND}, or be left out")
         return {name: value for name, value in record.items() if name != "kind"}
+
+    def event_filter(self) -> EventFilter | None:
+        """filter_pattern compiled, anew at each call; None if the rule has none."""
+        return None if self.filter_pattern is None else compile_filter(self.filter_pattern)
 
     @property
     def origin(self) -> str:

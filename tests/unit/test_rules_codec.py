@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from processor.rules import InvalidRule, TriggerRule, read_record, to_record
 from processor.rules.codec import read_id
 from processor.rules.fields import MAX_ID
+from processor.rules.view import exported
 from tests.support.rules import fields, record
 
 CONTRACT = {
@@ -61,6 +62,33 @@ def test_several_secrets_and_final_4xx_are_written_back_as_they_were() -> None:
 
     assert isinstance(rule, TriggerRule)
     assert json.loads(to_record(rule)) == said
+
+
+def test_an_event_pattern_is_written_back_as_it_was() -> None:
+    pattern = {
+        "detail": {"n": [1, 2.5, {"numeric": [">", 0, "<=", 5]}]},
+        "$or": [{"a": [None]}, {"b": [True]}],
+    }
+    said = {**CONTRACT, "filter_pattern": pattern}
+    rule = read(json.dumps(said).encode())
+
+    assert isinstance(rule, TriggerRule)
+    assert json.loads(to_record(rule)) == said
+    assert exported(rule)["filter_pattern"] == pattern
+
+
+@pytest.mark.parametrize(
+    ("pattern", "reason"),
+    [
+        ({"a": [{"prefx": "x"}]}, "filter_pattern.a[0].prefx: unknown operator, known are prefix"),
+        ({"a": {"b": []}}, "filter_pattern.a.b: is an empty list"),
+        ({}, "filter_pattern: is empty"),
+        ("a", "filter_pattern: expected an object of fields"),
+        ([], "filter_pattern: expected an object of fields"),
+    ],
+)
+def test_a_pattern_that_is_none_makes_the_rule_invalid(pattern: object, reason: str) -> None:
+    assert refused(record(filter_pattern=pattern)).startswith(reason)
 
 
 def test_a_rate_is_written_in_its_full_form_and_defaults_not_at_all() -> None:

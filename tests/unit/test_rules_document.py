@@ -1,11 +1,15 @@
 """docs/rules.md names every field of a rule, and what it shows is right."""
 
+import json
 import re
 from io import StringIO
 from pathlib import Path
 
 import pytest
 
+from processor.filters import compile_filter
+from processor.filters.conditions import OPERATORS
+from processor.filters.syntax import MAX_CHARACTERS, MAX_COMBINATIONS, MAX_CONDITIONS, MAX_DEPTH, OR
 from processor.rules import RuleDraft
 from processor.rules.files import read_rules
 from processor.rules.schema import Delivery
@@ -54,3 +58,33 @@ def test_the_rules_it_shows_are_valid(example: str, tmp_path: Path) -> None:
 
     assert [str(error) for problem in read.problems for error in problem.errors] == []
     assert len(read.wanted.drafts) == 1
+
+
+def pattern_rows() -> list[list[str]]:
+    """The pattern, what passes and what doesn't, of each row of the table of operators."""
+    table = TEXT.split("| to ask for |")[1].split("\n\n")[0]
+    return [re.findall(r"`(\{.+?\})`", line)[-3:] for line in table.splitlines()[2:]]
+
+
+@pytest.mark.parametrize(("pattern", "passes", "fails"), pattern_rows())
+def test_the_examples_of_event_patterns_are_right(pattern: str, passes: str, fails: str) -> None:
+    compiled = compile_filter(json.loads(pattern))
+
+    assert compiled.matches(json.loads(passes))
+    assert not compiled.matches(json.loads(fails))
+
+
+def test_every_operator_has_an_example() -> None:
+    shown = " ".join(pattern for pattern, _, _ in pattern_rows())
+
+    assert {name for name in OPERATORS | {OR} if f'"{name}"' in shown} == OPERATORS | {OR}
+
+
+def test_the_limits_of_patterns_are_those_of_the_code() -> None:
+    said = re.search(
+        r"at most ([\d,]+) values, ([\d,]+) characters, (\d+) names in one path, and (\d+) ways", TEXT
+    )
+
+    assert said is not None
+    limits = [int(number.replace(",", "")) for number in said.groups()]
+    assert limits == [MAX_CONDITIONS, MAX_CHARACTERS, MAX_DEPTH, MAX_COMBINATIONS]

@@ -185,6 +185,7 @@ def test_everything_at_once_is_accepted() -> None:
         filter_severity="error,fatal",
         filter_source=["checkout"],
         filter_message_regex="(?i)failed",
+        filter_pattern={"detail": {"state": ["failed"]}},
         action_secret={"ref": "env:TOCSIN_SECRET_SHOP"},
         muted_until="2026-11-23T12:00:00+02:00",
         paused=True,
@@ -212,6 +213,7 @@ def test_null_is_as_absent_where_absence_has_one_meaning() -> None:
             "description",
             "labels",
             "filter_message_regex",
+            "filter_pattern",
             "action_secret",
             "muted_until",
             "delivery",
@@ -222,6 +224,17 @@ def test_null_is_as_absent_where_absence_has_one_meaning() -> None:
     )
 
     assert draft(**nulls) == draft()
+
+
+def test_an_event_pattern_stays_as_it_is_and_is_compiled_on_demand() -> None:
+    rule = draft(filter_pattern={"detail": {"state": ["failed"]}})
+    compiled = rule.event_filter()
+
+    assert rule.filter_pattern == {"detail": {"state": ["failed"]}}
+    assert compiled is not None
+    assert compiled.matches({"detail": {"state": "failed"}})
+    assert not compiled.matches({"detail": {"state": "done"}})
+    assert draft().event_filter() is None
 
 
 def test_an_empty_secret_of_the_existing_application_is_none() -> None:
