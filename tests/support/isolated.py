@@ -26,6 +26,7 @@ from tests.support.name_server import serve_names
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 EVERYWHERE = ("0.0.0.0", "::")
+TLS = tls_context()
 _IPV6_FREEBIND = 78  # linux/in6.h
 
 
@@ -76,10 +77,9 @@ class Receivers:
 async def attempts(command: Mapping[str, Any]) -> list[dict[str, Any]]:
     """One attempt for each URL: all at once through one Poster, or in turn through one each ("in_turn")."""
     policy = EgressPolicy(**command.get("policy", {}))
-    tls = tls_context()
 
     def poster() -> Poster:
-        return Poster(policy, tls, timeout=10.0, connect_timeout=command.get("connect_timeout", 5.0))
+        return Poster(policy, TLS, timeout=10.0, connect_timeout=command.get("connect_timeout", 5.0))
 
     def request(url: str) -> WebhookRequest:
         return WebhookRequest(url=url, webhook_id="msg_x", attempt=1, body=b"{}")
