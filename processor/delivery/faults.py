@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import aiohttp
+from aiohttp.http import HttpProcessingError
 
 from processor.delivery.outcome import Stage
 
@@ -58,7 +59,7 @@ def explain(error: BaseException, way: Way) -> tuple[Stage, str]:
         return Stage.CONNECT, f"could not connect to {way.peer}: {_os_text(error.os_error)}"
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return reached, f"{way.answerer} closed the connection without an answer"
-    if isinstance(error, aiohttp.ClientResponseError | aiohttp.ClientPayloadError):
+    if isinstance(error, HttpProcessingError | aiohttp.ClientResponseError | aiohttp.ClientPayloadError):
         by_proxy = f" of the proxy {way.proxy}" if reached is Stage.CONNECT and way.proxy else ""
         return reached, f"the answer{by_proxy} is not valid HTTP"
     if isinstance(error, aiohttp.InvalidURL | ValueError):

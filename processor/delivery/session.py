@@ -1,7 +1,11 @@
-"""The HTTP session whose every socket is checked, and how it reports the way of a request.
+"""Connections to receivers, each socket of which is checked, and how they report the way of a request.
 
 The guard looks at the address a socket will be connected to, when the socket is made: whatever a name service
 said before or says later, there is no other way to a connection.
+
+aiohttp's connector makes the connections and keeps them, its parser reads the answers; its client session,
+which costs twice as much as all the rest of a request, is not used (DESIGN.md, "Where a delivery's
+microseconds go").
 """
 
 import asyncio
@@ -9,16 +13,19 @@ import socket
 import ssl
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, AbstractStreamWriter
+from aiohttp.abc import AbstractResolver
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.payload import Payload
+from aiohttp.connector import Connection
+from multidict import CIMultiDict
 
 from processor.delivery.outcome import Stage
 from processor.delivery.proxy import Proxy
 from processor.egress import EgressPolicy, Refusal
+from processor.egress.target import Target
 
 KEEP_ALIVE: Final = 4.0
 """Seconds an idle connection is kept: less than the 5 s of common servers, which would close it under a
@@ -27,7 +34,6 @@ request."""
 DNS_TTL: Final = 10
 """Seconds an answer of the name service is used; its addresses are checked for each socket all the same."""
 
-_CHUNK: Final = 65_536
 AddrInfo = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, tuple[Any, ...]]
 
 
@@ -96,70 +102,87 @@ class Guard:
         return Refusal("port", f"port {port} is not the proxy's: nothing is called but through the proxy")
 
 
-def guarded_session(
-    policy: EgressPolicy,
-    tls: ssl.SSLContext,
-    connect_timeout: float,
-    resolver: AbstractResolver,
-    *,
-    bufsize: int,
-    proxy: Proxy | None = None,
-) -> aiohttp.ClientSession:
-    """The one session of a Poster: no cookies, no inflating, no proxy but the one given.
+class Route:
+    """The way to one URL: what the connector has to know of it, and how requests to it begin.
 
-    connect_timeout: seconds for name, connection and handshake together; bufsize: bytes of an answer held at
-    most while nobody reads it. Redirects are its caller's business.
+    head: request line, Host, and what a proxy that reads the request itself is told.
     """
-    connector = _Connector(
-        connect_timeout,
-        proxied=proxy is not None,
-        limit=0,  # how many are in flight is the sender's decision
-        ssl=tls,
-        resolver=resolver,
-        ttl_dns_cache=DNS_TTL,
-        keepalive_timeout=KEEP_ALIVE,
-        socket_factory=Guard(policy, proxy),
-    )
-    return aiohttp.ClientSession(
-        connector=connector,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,
-        auto_decompress=False,
-        request_class=_Request,
-        read_bufsize=bufsize,
-        proxy=None if proxy is None else proxy.url,
-    )
 
+    __slots__ = ("head", "request", "target")
 
-class Body(Payload):
-    """A request's body; tells its progress when it begins and when all of it is on its way."""
-
-    _value: bytes
-
-    def __init__(self, value: bytes, progress: Progress) -> None:
-        super().__init__(value, content_type="application/json")
-        self._size = len(value)
-        self._progress = progress
-
-    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """The body as text, for aiohttp's own error reports."""
-        return self._value.decode(encoding, errors)
-
-    async def write(self, writer: AbstractStreamWriter) -> None:
-        """Called by aiohttp once a connection stands."""
-        self._progress.stage = Stage.WRITE
-        if len(self._value) <= _CHUNK:
-            await writer.write(self._value)
+    def __init__(self, target: Target, user_agent: str, proxy: Proxy | None = None) -> None:
+        """For the running event loop. `user_agent` is what CONNECT carries; the receiver doesn't see it."""
+        self.target = target
+        loop = asyncio.get_running_loop()
+        form, told = target.url.raw_path_qs, ""
+        if proxy is None:
+            self.request = _Request("POST", target.url, loop=loop)
         else:
-            # In pieces, so that a receiver that doesn't read stops it, and other requests get their turn.
-            for start in range(0, len(self._value), _CHUNK):
-                await writer.write(self._value[start : start + _CHUNK])
-        self._progress.stage = Stage.READ
+            to_proxy = CIMultiDict({"User-Agent": user_agent, **proxy.headers})
+            self.request = _Request(
+                "POST",
+                target.url,
+                loop=loop,
+                proxy=proxy.url,
+                proxy_headers=to_proxy,
+                # As the direct way does: a name's last dot is in no certificate.
+                server_hostname=target.host,
+            )
+            # Connections are kept by these headers among others, and connecting for the first time adds it.
+            to_proxy["Host"] = self.request.headers["Host"]
+            if target.scheme == "http":
+                form = str(target.url)
+                told = "".join(f"{name}: {value}\r\n" for name, value in proxy.headers.items())
+        host = self.request.headers["Host"]
+        self.head = f"POST {form} HTTP/1.1\r\nHost: {host}\r\n{told}".encode("ascii")
 
-    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
-        """The same: the length is always the whole body's."""
-        del content_length
-        await self.write(writer)
+
+class Connections:
+    """Opens connections and keeps them for a while: no cookies, no inflating, no proxy but the one given."""
+
+    def __init__(
+        self,
+        policy: EgressPolicy,
+        tls: ssl.SSLContext,
+        connect_timeout: float,
+        resolver: AbstractResolver,
+        proxy: Proxy | None = None,
+    ) -> None:
+        """For the running event loop.
+
+        connect_timeout: seconds for name, connection and handshake together.
+        """
+        self._connector = _Connector(
+            connect_timeout,
+            proxied=proxy is not None,
+            limit=0,  # how many are in flight is the sender's decision
+            ssl=tls,
+            resolver=resolver,
+            ttl_dns_cache=DNS_TTL,
+            keepalive_timeout=KEEP_ALIVE,
+            socket_factory=Guard(policy, proxy),
+        )
+
+    async def connect(self, route: Route, seconds: float) -> Connection:
+        """A connection for one request; a kept one if there is one.
+
+        Raises TimeoutError after so many seconds (or the limit for connecting), aiohttp.ClientError, OSError.
+        To be released if the whole answer was read, else to be closed.
+        """
+        while True:
+            connection = await self._connector.connect(route.request, [], _limit(seconds))
+            if connection.protocol is not None and not connection.protocol.should_close:
+                return connection
+            connection.close()  # something came on it while it was kept: an answer nobody asked for
+
+    async def close(self) -> None:
+        """Close all of them."""
+        await self._connector.close()
+
+
+@lru_cache(maxsize=256)
+def _limit(seconds: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=seconds)
 
 
 class _Request(aiohttp.ClientRequest):
@@ -169,11 +192,7 @@ class _Request(aiohttp.ClientRequest):
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Limits the way to a new connection.
-
-    aiohttp's own limit sets a timer for each request on a kept connection too, a tenth of what a request
-    costs.
-    """
+    """Limits the way to a new connection, and only that: a kept one needs no timer."""
 
     def __init__(
         self,
@@ -192,7 +211,7 @@ class _Connector(aiohttp.TCPConnector):
         traces: list[Any],
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - the base class's
     ) -> ResponseHandler:
-        async with asyncio.timeout(self._limit_seconds):
+        async with asyncio.timeout(min(self._limit_seconds, timeout.total or self._limit_seconds)):
             return await super()._create_connection(req, traces, timeout)
 
     async def _create_direct_connection(

@@ -377,6 +377,58 @@ def test_connection_is_kept_and_cookies_are_not(run: Run) -> None:
     run(work())
 
 
+def test_answer_nobody_asked_for_is_not_taken_for_the_next_one(run: Run) -> None:
+    async def work() -> None:
+        more = asyncio.Event()
+        answered = asyncio.Event()
+
+        async def talk_on(receiver: Receiver, reader: Reader, writer: Writer) -> None:
+            await receiver.read_request(reader)
+            writer.write(OK)
+            if receiver.connections == 1:
+                await more.wait()
+                writer.write(b"HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n")
+                await writer.drain()
+                answered.set()
+            await reader.read()
+
+        async with receiving(talk_on) as receiver, receiving(answering(OK)) as other, poster() as sender:
+            assert (await sender.post(request(receiver.url()))).kind is Kind.DELIVERED
+            more.set()
+            await answered.wait()
+            # What was written before this request has been read when its answer is.
+            assert (await sender.post(request(other.url()))).kind is Kind.DELIVERED
+            assert (await sender.post(request(receiver.url()))).status == 200
+            assert receiver.connections == 2
+
+    run(work())
+
+
+def test_early_answer_to_a_body_that_is_not_read_counts(run: Run) -> None:
+    async def refuse(receiver: Receiver, reader: Reader, writer: Writer) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 413 X\r\nContent-Length: 0\r\n\r\n")
+        await asyncio.Event().wait()
+
+    async def work() -> None:
+        async with receiving(refuse) as receiver, poster() as sender:
+            outcome = await sender.post(WebhookRequest(receiver.url(), "msg_x", 1, b"x" * 32 * 2**20))
+        check_failed(outcome, Stage.STATUS, "HTTP 413")
+
+    run(work())
+
+
+@pytest.mark.parametrize("headers", [{"X-A": "b\r\nX-C: d"}, {"X-A": "é"}, {"X:A": "b"}, {"Host": "other"}])
+def test_header_that_cannot_be_written_is_not_sent(run: Run, headers: dict[str, str]) -> None:
+    async def work() -> None:
+        async with receiving(answering(OK)) as receiver, poster() as sender:
+            outcome = await sender.post(request(receiver.url(), headers=headers))
+            check_failed(outcome, Stage.RENDER, "can't be written")
+            assert receiver.connections == 0
+
+    run(work())
+
+
 def test_large_body_arrives_whole(run: Run) -> None:
     async def work() -> None:
         body = bytes(range(256)) * 8_192  # 2 MiB
