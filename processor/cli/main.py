@@ -20,7 +20,7 @@ from processor.cli.parser import GLOBAL_FLAGS, Parser
 
 COMMANDS = (
     ("run", "run a role until SIGTERM or SIGINT, then drain"),
-    ("rules", "check, apply, show and delete trigger rules"),
+    ("rules", "check, apply, show, delete and try trigger rules"),
     ("deliveries", "look at deliveries, put dead jobs back, release waiting ones"),
     ("topics", "create and repair Tocsin's topics, or check them"),
     ("secrets", "make keys that seal the secrets in rules"),

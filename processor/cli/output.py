@@ -74,10 +74,14 @@ def _fixed(row: Mapping[str, object], widths: Mapping[str, int]) -> str:
     return "  ".join(cells).rstrip()
 
 
+def printable(text: str) -> str:
+    """The text with its control characters escaped."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def _cell(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    text = str(value)
-    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return printable(str(value))

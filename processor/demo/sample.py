@@ -1,13 +1,12 @@
 """Events to feed: NDJSON files, plain or gzipped, and where the demo's own files are."""
 
-import gzip
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from processor.demo.errors import DemoError, InputError
 from processor.events import EventDecoder, EventFields, Unreadable
+from processor.events.files import EventFileError, event_lines
 
 MAX_EVENT: Final = 1_000_000
 """Bytes of the largest event taken: what fits with its headers into a record of Kafka's default size."""
@@ -51,16 +50,7 @@ def read_events(path: Path, limit: int | None = None) -> list[bytes]:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Each line that isn't blank, with its number from 1."""
-    number = 0
     try:
-        with path.open("rb") as start:
-            is_gzip = start.read(2) == b"\x1f\x8b"
-        with gzip.open(path) if is_gzip else path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if stripped := line.strip():
-                    yield number, stripped
-    except (EOFError, zlib.error, gzip.BadGzipFile) as failure:
-        raise InputError(f"{path}, after line {number}: broken gzip file: {failure}") from None
-    except OSError as failure:
-        raise InputError(f"{path}: {failure.strerror or failure}") from None
+        yield from event_lines(path)
+    except EventFileError as failure:
+        raise InputError(str(failure)) from None

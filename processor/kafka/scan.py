@@ -41,12 +41,14 @@ def stretches(
     *,
     partitions: Iterable[int] | None = None,
     since_ms: int | None = None,
+    committed: bool = False,
     timeout: float = TIMEOUT,
 ) -> list[Stretch]:
     """What a topic holds now, as one stretch per partition, empty ones included.
 
     partitions: only these numbers (None: all). since_ms: from the first record whose timestamp is as late
-    (ms since 1970). Raises BrokerUnavailable after `timeout` seconds, FatalKafkaError when there is no such
+    (ms since 1970). committed: up to the first transaction that is open, so that reading waits for none.
+    Raises BrokerUnavailable after `timeout` seconds, FatalKafkaError when there is no such
     topic.
     """
     deadline = time.monotonic() + timeout
@@ -60,9 +62,22 @@ def stretches(
         starts = cluster.low_offsets(positions, timeout=left)
     else:
         starts = cluster.offsets_for_time(positions, since_ms, timeout=left)
-    # Only now, so that no start lies behind its end.
-    ends = cluster.end_offsets(positions, timeout=max(0.1, deadline - time.monotonic()))
-    return [Stretch(position, starts[position], ends[position]) for position in positions]
+    # Only now, so that no start lies behind its end (but for one within a transaction that is open).
+    left = max(0.1, deadline - time.monotonic())
+    ends = cluster.end_offsets(positions, committed=committed, timeout=left)
+    return [Stretch(one, starts[one], max(starts[one], ends[one])) for one in positions]
+
+
+def cut(wanted: Iterable[Stretch], start: int | None, end: int | None) -> list[Stretch]:
+    """The part of each stretch from offset `start` to before `end`; None is no limit."""
+    return [
+        Stretch(
+            one.position,
+            one.start if start is None else min(max(one.start, start), one.end),
+            one.end if end is None else max(one.start, min(one.end, end)),
+        )
+        for one in wanted
+    ]
 
 
 def read(

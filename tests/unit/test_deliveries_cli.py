@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from processor.cli.deliveries.asking import format_ms, since_ms
 from processor.cli.main import main
 from processor.cli.output import print_stream
+from processor.cli.times import format_ms, since_ms
 
 
 @pytest.mark.parametrize(

@@ -7,16 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from processor.events import EventDecoder, EventFields
 from processor.filters import compile_filter
 from processor.filters.conditions import OPERATORS
 from processor.filters.syntax import MAX_CHARACTERS, MAX_COMBINATIONS, MAX_CONDITIONS, MAX_DEPTH, OR
+from processor.matching.cases import check_names, read_cases, run_cases
+from processor.matching.trial import Trial, as_rules
 from processor.rules import RuleDraft
 from processor.rules.files import read_rules
 from processor.rules.schema import Delivery
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "rules.md"
 TEXT = DOCUMENT.read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"```yaml\n(.+?)\n```", TEXT, re.DOTALL)
+BLOCKS = re.findall(r"```yaml\n(.+?)\n```", TEXT, re.DOTALL)
+EXAMPLES = [block for block in BLOCKS if not block.startswith("# cases.yaml")]
 
 
 def rows() -> dict[str, list[str]]:
@@ -88,3 +92,18 @@ def test_the_limits_of_patterns_are_those_of_the_code() -> None:
     assert said is not None
     limits = [int(number.replace(",", "")) for number in said.groups()]
     assert limits == [MAX_CONDITIONS, MAX_CHARACTERS, MAX_DEPTH, MAX_COMBINATIONS]
+
+
+def test_the_cases_it_shows_pass_on_the_rules_it_shows(tmp_path: Path) -> None:
+    for name in ("deploy-failures", "large-orders-that-failed"):
+        [rule] = [example for example in EXAMPLES if f"name: {name}\n" in example]
+        (tmp_path / f"{name}.yaml").write_text(rule)
+    drafts = read_rules([str(tmp_path)], StringIO()).wanted.drafts
+    trial = Trial(as_rules(sourced.draft for sourced in drafts))
+    [text] = set(BLOCKS) - set(EXAMPLES)
+    cases = read_cases("cases.yaml", text)
+    check_names(cases, trial)
+
+    results = list(run_cases(cases, trial, EventDecoder(EventFields())))
+
+    assert [result.passed for result in results] == [True] * 3

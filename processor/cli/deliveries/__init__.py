@@ -1,7 +1,7 @@
 """`tocsin deliveries …`: what became of jobs, where they are, and what to do about those that died or wait.
 
 One module per kind of work: listing.py (list), getting.py (get), redelivering.py (redeliver), releasing.py
-(release). asking.py has what they share: the connection, times, rules by id or name.
+(release).
 """
 
 import argparse

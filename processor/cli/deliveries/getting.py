@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import msgspec
 
-from processor.cli.deliveries.asking import connected, format_ms, now_ms
+from processor.cli.connecting import connected
 from processor.cli.errors import DONE, CommandFailed
 from processor.cli.output import add_output_flag, print_fields, print_json, print_rows
 from processor.cli.parser import Subparsers
 from processor.cli.rules.store import rule_store
+from processor.cli.times import format_ms, now_ms
 from processor.cli.waiting import add_timeout_flag
 from processor.delivery.decide import decide
 from processor.delivery.lookup import Death, Lookup, Trail, Waiting

@@ -8,10 +8,11 @@ from itertools import chain
 
 import msgspec
 
-from processor.cli.deliveries.asking import add_since, connected, format_ms, now_ms
+from processor.cli.connecting import connected
 from processor.cli.errors import DONE
 from processor.cli.output import add_output_flag, print_rows, print_stream
 from processor.cli.parser import Subparsers
+from processor.cli.times import add_since, format_ms, now_ms
 from processor.cli.waiting import add_timeout_flag
 from processor.delivery.lookup import Lookup, audit_entry
 from processor.delivery.outcome import Kind

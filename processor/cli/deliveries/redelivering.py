@@ -3,11 +3,13 @@
 import argparse
 from dataclasses import asdict
 
-from processor.cli.deliveries.asking import add_since, connected, rule_id_of
+from processor.cli.connecting import connected
 from processor.cli.errors import DONE, CommandFailed, UsageError
 from processor.cli.output import add_output_flag, print_rows
 from processor.cli.parser import Subparsers
+from processor.cli.rules.finding import rule_id_of
 from processor.cli.rules.store import rule_store
+from processor.cli.times import add_since
 from processor.cli.waiting import add_timeout_flag
 from processor.delivery.dead import Selection
 from processor.delivery.redelivery import Order, Redelivery

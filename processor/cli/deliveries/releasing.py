@@ -2,11 +2,12 @@
 
 import argparse
 
-from processor.cli.deliveries.asking import format_ms, now_ms, rule_id_of
 from processor.cli.errors import DONE, UsageError
 from processor.cli.output import add_output_flag, print_rows
 from processor.cli.parser import Subparsers
+from processor.cli.rules.finding import rule_id_of
 from processor.cli.rules.store import rule_store
+from processor.cli.times import format_ms, now_ms
 from processor.cli.waiting import add_timeout_flag
 from processor.observability.logging import origin
 from processor.rules import Release

@@ -40,6 +40,14 @@ def find(snapshot: RuleSnapshot, args: argparse.Namespace) -> Found:
     return _one(meant, f"rule {wanted!r}")
 
 
+def rule_id_of(snapshot: RuleSnapshot, rule: str) -> int:
+    """The id of the rule with this id or name; CommandFailed when there is none, or several."""
+    found = find(snapshot, argparse.Namespace(rule=rule, key=None)).rule
+    if found.id is None:
+        raise CommandFailed(f"{rule!r} is a record whose key is no rule id: no job can be of it")
+    return found.id
+
+
 def _one(meant: Sequence[Found], what: str) -> Found:
     if not meant:
         raise CommandFailed(f"there is no {what}")
