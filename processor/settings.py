@@ -18,6 +18,7 @@ from processor.settings_kafka import KafkaSettings, TopicSettings
 from processor.settings_sources import Group, SettingsError, load_model, wrong
 from processor.settings_values import (
     TOPIC_NAME_MAX,
+    BaseUrl,
     Cidr,
     Count,
     CountFrom0,
@@ -30,6 +31,7 @@ from processor.settings_values import (
     Port,
     ProxyUrl,
     ReadableFile,
+    SecretHeaders,
     Share,
     StartFrom,
 )
@@ -216,12 +218,30 @@ class SecretsSettings(Group):
 
 
 class TelemetrySettings(Group):
-    """Health and metrics."""
+    """Health, metrics and traces."""
 
     listen: Listen = Field(
         default="0.0.0.0:9464",
         description="Where /healthz, /readyz, /metrics and /status are served: host:port. Port 0 takes a "
         "free one and logs it; empty is off.",
+    )
+    otlp_endpoint: BaseUrl | None = Field(
+        default=None,
+        description="An OpenTelemetry collector, such as http://collector:4318: spans of attempts go to its"
+        " /v1/traces (OTLP over HTTP). Needs the extra otel; none makes no spans.",
+    )
+    otlp_headers: SecretHeaders = Field(
+        default={}, description="Headers that the collector wants, such as Authorization. Secrets."
+    )
+    otlp_ca: ReadableFile | None = Field(
+        default=None,
+        description="PEM file with the authorities to trust for it; none trusts those of the requests"
+        " library.",
+    )
+    trace_share: Share = Field(
+        default=1.0,
+        description="The share of traces begun here that are recorded, above 0, at most 1. An event that"
+        " brings a trace along brings that decision too.",
     )
 
 

@@ -29,6 +29,8 @@ TOPIC_NAME_MAX = 249
 _TOPIC_NAME = re.compile(r"[a-zA-Z0-9._-]*")
 _HOST = re.compile(r"(?!-)[a-zA-Z0-9_-]+(\.[a-zA-Z0-9_-]+)*\.?")
 _HOST_GLOB = re.compile(r"[a-z0-9._*?-]+")
+_HEADER_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
+_HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
 _KEY_ID = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 
@@ -160,6 +162,32 @@ def _show_proxy_url(value: SecretStr) -> str:
     return shown if url.user is None else shown.replace("://", f"://{HIDDEN}@", 1)
 
 
+def _base_url(value: str) -> str:
+    try:
+        url = URL(value if value.isprintable() and " " not in value else "")
+        right = bool(url.scheme in {"http", "https"} and url.host and url.port)
+        right = right and not (url.raw_query_string or url.raw_fragment or "@" in url.raw_authority)
+    except ValueError:
+        right = False
+    if not right:  # not quoted: it may hold a key
+        raise ValueError("must be a URL such as http://collector:4318, without user name and query")
+    return value
+
+
+def _secret_headers(value: object) -> dict[str, SecretStr]:
+    if not isinstance(value, Mapping):
+        raise ValueError("must be a map of header names to values")
+    headers = {}
+    for name, text in value.items():
+        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+            raise ValueError("a header's name must be text of letters, digits and '-'")
+        secret = text.get_secret_value() if isinstance(text, SecretStr) else text
+        if not isinstance(secret, str) or not _HEADER_VALUE.fullmatch(secret):
+            raise ValueError(f"the header {name} must be text in ASCII, without line breaks")
+        headers[name] = SecretStr(secret)
+    return headers
+
+
 def _start_from(value: object) -> str | datetime:
     if isinstance(value, str) and value in {"latest", "earliest"}:
         return value
@@ -289,6 +317,12 @@ StartFrom = Annotated[
 ]
 ReadableFile = Annotated[Path, AfterValidator(_readable_file)]
 Directory = Annotated[Path, AfterValidator(_directory)]
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+SecretHeaders = Annotated[
+    dict[str, SecretStr],
+    PlainValidator(_secret_headers),
+    PlainSerializer(lambda headers: dict.fromkeys(headers, HIDDEN), return_type=dict),
+]
 Secret = Annotated[SecretStr, PlainSerializer(lambda _: HIDDEN, return_type=str)]
 KeyEntry = Annotated[SecretStr, AfterValidator(_key_entry), PlainSerializer(_show_key_entry, return_type=str)]
 Properties = Annotated[

@@ -11,6 +11,7 @@ import yaml
 from processor.cli.errors import DONE
 from processor.cli.output import print_json
 from processor.cli.parser import Subparsers
+from processor.observability.tracing import check_tracing
 from processor.settings import Settings
 
 
@@ -26,6 +27,7 @@ def add_parser(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace, settings: Settings) -> int:
     """Print the verdict or the settings."""
     if args.action == "check":
+        check_tracing(settings)
         print("settings ok")
         return DONE
     shown = settings.model_dump(mode="json")

@@ -12,6 +12,7 @@ from processor.lifecycle import Service, run_services
 from processor.observability.health import Health
 from processor.observability.metrics import Metrics
 from processor.observability.server import TelemetryServer
+from processor.observability.tracing import open_tracing
 from processor.rules.service import RulesService
 from processor.settings import Settings
 
@@ -41,6 +42,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     gc.freeze()  # what has been imported stays
     gc.set_threshold(*GC_THRESHOLDS)
     metrics, health = Metrics(__version__), Health()
+    tracing = open_tracing(settings, args.role, __version__)
     rules = RulesService(settings, args.role, metrics, health)
     roles: list[Service] = []
     about = {"role": args.role, "version": __version__}
@@ -48,11 +50,11 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     if args.role in ("matcher", "all"):
         from processor.matching.service import Matcher
 
-        roles.append(Matcher(settings, rules.live, metrics, health))
+        roles.append(Matcher(settings, rules.live, metrics, health, tracing))
     if args.role in ("sender", "all"):
         from processor.delivery.service import Sender
 
-        sender = Sender(settings, rules.live, metrics, health)
+        sender = Sender(settings, rules.live, metrics, health, tracing)
         parts.append(sender.status)
         roles.append(sender)
     telemetry = TelemetryServer(
@@ -61,4 +63,5 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         health,
         lambda: {k: v for part in parts for k, v in part().items()},
     )
-    return run_services(roles, settings, background=[telemetry, rules])
+    background: list[Service] = [telemetry, rules] if tracing is None else [telemetry, rules, tracing]
+    return run_services(roles, settings, background=background)

@@ -210,6 +210,7 @@ class Clerk:
                 timeout=(
                     rule.delivery.timeout.total_seconds() if rule.delivery.timeout is not None else None
                 ),
+                rule_id=rule.id,
             )
         except SecretError as failure:
             outcome = Outcome(Kind.FAILED, now_ms, stage=Stage.RENDER, error=str(failure))

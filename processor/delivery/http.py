@@ -51,7 +51,7 @@ class WebhookRequest:
     """One attempt to be made.
 
     url: resolved and secret; keys: of the signature, newest first, none for no signature; headers: the
-    rule's own; timeout: seconds for all of it, None for the sender's.
+    rule's own; timeout: seconds for all of it, None for the sender's; rule_id: for traces.
     """
 
     url: str
@@ -62,6 +62,7 @@ class WebhookRequest:
     headers: Mapping[str, str] = field(default_factory=dict)
     traceparent: str | None = None
     timeout: float | None = None
+    rule_id: int = 0
 
 
 class Poster:

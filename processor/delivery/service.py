@@ -7,6 +7,7 @@ import secrets
 import ssl
 import threading
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import Final
 
@@ -20,8 +21,9 @@ from processor.delivery.lease import Lease, boot_clock
 from processor.delivery.loop import Parts, SenderLoop
 from processor.delivery.ownership import JobTopics
 from processor.delivery.proxy import Proxy
-from processor.delivery.sending import Sending
+from processor.delivery.sending import Posting, Sending
 from processor.delivery.tls import TlsError, tls_context
+from processor.delivery.tracing import TracedPoster
 from processor.durations import parse_duration
 from processor.egress.policy import EgressPolicy
 from processor.kafka.cluster import Cluster
@@ -34,6 +36,7 @@ from processor.kafka.watch import TopicWatch, Watchdog
 from processor.lifecycle import Deadline, Refused
 from processor.observability.health import Health, RoleChecks
 from processor.observability.metrics import Metrics
+from processor.observability.tracing import Tracing
 from processor.rules.live import LiveRules
 from processor.rules.references import References
 from processor.rules.resolve import Resolver
@@ -59,9 +62,17 @@ FETCH_BYTES = 131_072
 class Sender:
     """Runs the loop and the HTTP thread. Several senders share the job partitions through their group."""
 
-    def __init__(self, settings: Settings, rules: LiveRules, metrics: Metrics, health: Health) -> None:
-        """`rules` is started and stopped by whoever made it. Opens no connection yet."""
+    def __init__(
+        self,
+        settings: Settings,
+        rules: LiveRules,
+        metrics: Metrics,
+        health: Health,
+        tracing: Tracing | None = None,
+    ) -> None:
+        """`rules` and `tracing` are started and stopped by whoever made them. Opens no connection yet."""
         self._settings = settings
+        self._tracing = tracing
         self._rules = rules
         self._metrics = metrics
         self._checks = RoleChecks.register(
@@ -146,16 +157,19 @@ class Sender:
         except TlsError as error:
             raise Refused(str(error)) from None
 
-    def _poster(self, tls: ssl.SSLContext) -> Poster:
+    def _poster(self, tls: ssl.SSLContext) -> AbstractAsyncContextManager[Posting]:
         sender = self._settings.sender
         proxy = sender.egress.proxy
-        return Poster(
+        poster = Poster(
             EgressPolicy.of(sender.egress),
             tls,
             timeout=sender.timeout.total_seconds(),
             connect_timeout=sender.connect_timeout.total_seconds(),
             proxy=None if proxy is None else Proxy.read(proxy.get_secret_value()),
         )
+        if self._tracing is None:
+            return poster
+        return TracedPoster(poster, self._tracing, self._settings.topics.jobs)
 
     def _parts(
         self,

@@ -22,9 +22,11 @@ from processor.matching.current import CurrentRules
 from processor.matching.freshness import Freshness
 from processor.matching.judge import Judge
 from processor.matching.loop import MatcherLoop, Parts
+from processor.matching.tracing import TracedProducer
 from processor.matching.writer import Producer
 from processor.observability.health import Health, RoleChecks
 from processor.observability.metrics import Metrics
+from processor.observability.tracing import Tracing
 from processor.rules.live import LiveRules
 from processor.settings import Settings
 
@@ -44,9 +46,17 @@ LOOP_MAX_AGE = 60.0
 class Matcher:
     """Runs the loop on a thread of its own. Matchers share the event partitions through their group."""
 
-    def __init__(self, settings: Settings, rules: LiveRules, metrics: Metrics, health: Health) -> None:
-        """`rules` is started and stopped by whoever made it. Opens no connection yet."""
+    def __init__(
+        self,
+        settings: Settings,
+        rules: LiveRules,
+        metrics: Metrics,
+        health: Health,
+        tracing: Tracing | None = None,
+    ) -> None:
+        """`rules` and `tracing` are started and stopped by whoever made them. Opens no connection yet."""
         self._settings = settings
+        self._tracing = tracing
         self._rules = rules
         self._metrics = metrics
         self._checks = RoleChecks.register(
@@ -127,7 +137,7 @@ class Matcher:
 
         largest = largest_record([settings.topics.jobs, settings.topics.events_dead], cluster, HEADROOM)
 
-        def producer(consumer: GroupConsumer) -> Producer:
+        def untraced(consumer: GroupConsumer) -> Producer:
             config = {**base, "message.max.bytes": largest}
             if settings.matcher.guarantee == "at_least_once":
                 return AcknowledgedProducer(config, consumer)
@@ -135,6 +145,12 @@ class Matcher:
             return TransactionalProducer(
                 config, settings.topics.name(f"{ROLE}.{instance or secrets.token_hex(8)}")
             )
+
+        def producer(consumer: GroupConsumer) -> Producer:
+            plain = untraced(consumer)
+            if self._tracing is None:
+                return plain
+            return TracedProducer(plain, self._tracing, settings.topics.jobs)
 
         return Parts(
             event_topics=list(settings.matcher.event_topics),

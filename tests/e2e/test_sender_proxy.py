@@ -3,8 +3,9 @@
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from tests.support.beside import beside
 from tests.support.brokers import Broker
-from tests.support.proxy import ForwardProxy, beside, proxying
+from tests.support.proxy import ForwardProxy, proxying
 from tests.support.receivers import Authority, Receiver, answering, receiving
 from tests.support.sender_site import sender_site
 

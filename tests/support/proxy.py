@@ -3,18 +3,13 @@
 import asyncio
 import base64
 import ssl
-import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from concurrent.futures import Future
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from yarl import URL
 
 from tests.support.receivers import Behaviour, Reader, Receiver, Writer, receiving
-
-T = TypeVar("T")
 
 
 @dataclass
@@ -105,33 +100,3 @@ async def _joined(here: tuple[Reader, Writer], there: tuple[Reader, Writer]) -> 
         for way in ways:
             way.cancel()
         await asyncio.gather(*ways, return_exceptions=True)
-
-
-@contextmanager
-def beside(servers: Callable[[AsyncExitStack], Awaitable[T]]) -> Iterator[T]:
-    """Servers in an event loop of their own, in a thread beside the test; what `servers` returns.
-
-    It enters what it needs into the stack, which is left at the end of the block.
-    """
-    started: Future[tuple[T, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
-
-    async def serve() -> None:
-        try:
-            async with AsyncExitStack() as stack:
-                stop = asyncio.Event()
-                started.set_result((await servers(stack), asyncio.get_running_loop(), stop))
-                await stop.wait()
-        except BaseException as error:
-            if started.done():
-                raise
-            started.set_exception(error)
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="servers", daemon=True)
-    thread.start()
-    made, loop, stop = started.result(30)
-    try:
-        yield made
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(30)
-        assert not thread.is_alive(), "the servers' thread ends"

@@ -27,13 +27,13 @@ def project() -> Any:
 def test_every_dependency_is_locked() -> None:
     groups = project()["dependency-groups"]
     runtime = {normalised(r) for r in project()["project"]["dependencies"]}
-    demo = {normalised(r) for r in project()["project"]["optional-dependencies"]["demo"]}
+    extras = {normalised(r) for rs in project()["project"]["optional-dependencies"].values() for r in rs}
     build = {normalised(r) for r in groups["build"]}
     dev = {normalised(r) for r in groups["dev"] if isinstance(r, str)}
 
     assert runtime <= set(locked("requirements.lock"))
     assert build <= set(locked("requirements-build.lock"))
-    assert runtime | demo | build | dev <= set(locked("requirements-dev.lock"))
+    assert runtime | extras | build | dev <= set(locked("requirements-dev.lock"))
 
 
 def test_what_is_tested_is_what_runs() -> None:

@@ -118,6 +118,7 @@ class TestSecrets:
                 "TOCSIN_KAFKA__SASL_PASSWORD": "hunter2",
                 "TOCSIN_KAFKA__PROPERTIES": json.dumps(properties),
                 "TOCSIN_SECRETS__KEYS": json.dumps([f"k1:{KEY}"]),
+                "TOCSIN_TELEMETRY__OTLP_HEADERS": '{"Authorization": "Bearer hunter2"}',
             },
         )
         dumped = settings.model_dump(mode="json")
@@ -132,6 +133,8 @@ class TestSecrets:
             "debug": "all",
         }
         assert dumped["secrets"]["keys"] == ["k1:***"]
+        assert dumped["telemetry"]["otlp_headers"] == {"Authorization": "***"}
+        assert settings.telemetry.otlp_headers["Authorization"] == SecretStr("Bearer hunter2")
         assert settings.kafka.properties["ssl.key.password"] == "hunter2"
 
     @pytest.mark.parametrize(
