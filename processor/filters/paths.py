@@ -27,7 +27,23 @@ class Path:
 
     def leaves(self, document: Mapping[str, Any]) -> Iterator[Any]:
         """The values at this path, in the order of the event."""
-        waiting: list[tuple[Any, int]] = [(document, 0)]
+        return self._leaves(document, 0)
+
+    def has_leaf(self, document: Mapping[str, Any]) -> bool:
+        """Whether there is any."""
+        value: Any = document
+        at, end = 0, len(self._ways)
+        while type(value) is dict and at < end:  # most paths meet no array and need no list of what is left
+            for key, leads_to in self._ways[at]:
+                if key in value:
+                    value, at = value[key], leads_to
+                    break
+            else:
+                return False
+        return next(map(_there, self._leaves(value, at)), False)
+
+    def _leaves(self, value: Any, at: int) -> Iterator[Any]:
+        waiting: list[tuple[Any, int]] = [(value, at)]
         while waiting:
             value, at = waiting.pop()
             if isinstance(value, list):
@@ -39,10 +55,6 @@ class Path:
                         break
             elif at == len(self._ways):
                 yield value
-
-    def has_leaf(self, document: Mapping[str, Any]) -> bool:
-        """Whether there is any."""
-        return next(map(_there, self.leaves(document)), False)
 
     def __str__(self) -> str:
         shown = ".".join(self.names)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
+
 from processor.rules.changes import Change, Create, Delete, RaiseNextId, Update
 from processor.rules.codec import InvalidRule
 from processor.rules.errors import SecretError
@@ -160,7 +162,7 @@ class _Planning:
             **fields,
         )
         self.matched.add(current.id)
-        if rule == current:
+        if rule == current and _pattern_text(rule) == _pattern_text(current):
             self.steps.append(Step("unchanged", draft.name, current.id))
         else:
             self._update(current.id, draft, "updated")
@@ -175,3 +177,8 @@ class _Planning:
 
     def _refuse(self, sourced: SourcedDraft, reason: str) -> None:
         self.steps.append(Step("invalid", sourced.draft.name, None, f"{sourced.place}: {reason}"))
+
+
+def _pattern_text(rule: TriggerRule) -> bytes:
+    """What tells `[1]` from `[true]`, which are equal in Python."""
+    return msgspec.json.encode(rule.filter_pattern, order="sorted")

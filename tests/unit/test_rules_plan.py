@@ -50,6 +50,18 @@ def test_rules_are_matched_by_name() -> None:
     assert [rule.name for rule in table.snapshot().rules.values()] == ["same", "other", "unmentioned", "new"]
 
 
+def test_true_in_place_of_1_changes_a_pattern_and_another_order_of_names_does_not() -> None:
+    table = table_of([(b"1", record("a", filter_pattern={"a": [1, "x"], "b": [0]}))])
+
+    assert steps(applied(table, wanted(draft("a", filter_pattern={"b": [0], "a": [1, "x"]})))) == [
+        ("unchanged", "a", 1)
+    ]
+    assert steps(applied(table, wanted(draft("a", filter_pattern={"a": [True, "x"], "b": [0]})))) == [
+        ("updated", "a", 1)
+    ]
+    assert table.snapshot().rules[1].filter_pattern == {"a": [True, "x"], "b": [0]}
+
+
 def test_applying_twice_changes_nothing_the_second_time() -> None:
     table = table_of([])
     said = wanted(
