@@ -1,17 +1,31 @@
-"""Patterns: Go's regexp syntax and meaning, run by google-re2.
+"""Patterns: Go's regexp syntax and meaning, for one pattern or for thousands at once.
 
 What this package decides: whether a pattern is accepted (only if Go's `regexp.Compile` accepts it and RE2
 gives the same answers) and whether it is found in a text. What it never does: know rules or events, or search
-in anything but linear time. Start at `compile_pattern`; syntax.py reads Go's grammar and rewrites what RE2
-reads otherwise, escapes.py and unicode_classes.py read its smallest parts, measure.py keeps the limits of
-Go's parser.
+in anything but linear time.
 
-The package works one pattern at a time. An engine for many patterns at once fits beside it:
-`Pattern.re2_source` is what it would hand to a matcher of sets, `Pattern.search_utf8` what
-confirms a candidate.
+One pattern: start at `compile_pattern`; syntax.py reads Go's grammar and rewrites what RE2 reads otherwise,
+escapes.py and unicode_classes.py read its smallest parts, measure.py keeps the limits of Go's parser.
+
+Many patterns: `Database` (Hyperscan) says which may be found, `Confirmers` (google-re2) which are.
+soundness.py writes a pattern so that Hyperscan misses nothing.
 """
 
-from processor.patterns.errors import PatternError
+from processor.patterns.confirmers import Confirmers
+from processor.patterns.database import Database, compile_serialised, why_no_hyperscan
+from processor.patterns.errors import DatabaseError, PatternError, RefusedByHyperscanError
 from processor.patterns.pattern import Pattern, compile_pattern
+from processor.patterns.soundness import hyperscan_form
 
-__all__ = ["Pattern", "PatternError", "compile_pattern"]
+__all__ = [
+    "Confirmers",
+    "Database",
+    "DatabaseError",
+    "Pattern",
+    "PatternError",
+    "RefusedByHyperscanError",
+    "compile_pattern",
+    "compile_serialised",
+    "hyperscan_form",
+    "why_no_hyperscan",
+]

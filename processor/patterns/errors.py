@@ -1,7 +1,10 @@
-"""Why a pattern is refused, in the words of Go's regexp/syntax package.
+"""What goes wrong with patterns; the constants are the words of Go's regexp/syntax package.
 
 ValueError
-└── PatternError      the pattern is not accepted; str() is one line: Go's message, then what to do about it
+└── PatternError                 the pattern is not accepted; str() is one line: Go's message, then what to do
+Exception
+├── DatabaseError                a serialised database can't be used, or none can be made here
+└── RefusedByHyperscanError      Hyperscan refuses one of the sources, which says nothing against the pattern
 """
 
 _SHOWN = 120  # characters of the offending part; the whole pattern may be 64 KiB
@@ -41,3 +44,11 @@ class PatternError(ValueError):
         shown = shown.encode("utf-8", "backslashreplace").decode().replace("\r", "\\r").replace("\n", "\\n")
         message = f"error parsing regexp: {code}: `{shown}`"
         super().__init__(f"{message}; {advice}" if advice else message)
+
+
+class DatabaseError(Exception):
+    """The serialised database is damaged or was not made for this library and processor: compile it again."""
+
+
+class RefusedByHyperscanError(Exception):
+    """Hyperscan refuses a source, with its reason: google-re2 alone looks for that pattern."""

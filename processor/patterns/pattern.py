@@ -19,34 +19,54 @@ _TOO_LARGE = "pattern too large"
 _INSIDE_A_LETTER = "aéa"
 
 
+# What RE2 may use for a compiled pattern and the states it finds while searching. The first is enough for
+# almost all, which keeps many of them cheap; the second, RE2's own default, decides what is accepted.
+USUAL_MEMORY: Final = 128 << 10
+MOST_MEMORY: Final = 8 << 20
+
+
 class Pattern:
-    """An accepted pattern. Immutable; usable from any thread."""
+    """An accepted pattern. Immutable; usable from any thread.
+
+    Compiled when first searched with, and from then on kept so. Whoever has thousands of them searches with
+    Confirmers instead.
+    """
 
     __slots__ = ("_search", "re2_source", "source")
 
-    def __init__(self, source: str, re2_source: str, compiled: Any) -> None:
-        """`compiled` is google-re2's object (which has no types) for the UTF-8 bytes of `re2_source`."""
+    def __init__(self, source: str, re2_source: str) -> None:
+        """`re2_source`: what to_re2 made of `source`, known to compile."""
         self.source = source
         self.re2_source = re2_source
-        self._search = compiled.search
+        self._search: Any = None
 
     def search(self, text: str) -> bool:
         """Whether the pattern is found anywhere in `text`, in time linear in its length.
 
         Raises UnicodeEncodeError if `text` holds a lone surrogate, which no decoded event does.
         """
-        return self._search(text.encode()) is not None
+        return self.search_utf8(text.encode())
 
     def search_utf8(self, text: bytes) -> bool:
-        """The same on valid UTF-8: for a caller that asks many patterns about one text."""
+        """The same on valid UTF-8."""
+        if self._search is None:
+            self._search = self.compiled()[0]
         return self._search(text) is not None
+
+    def compiled(self) -> tuple[Any, int]:
+        """A search function of google-re2 (bytes in UTF-8 to a match or None), and the bytes it may use."""
+        source = self.re2_source.encode()
+        try:
+            return re2.compile(source, _options(USUAL_MEMORY)).search, USUAL_MEMORY
+        except re2.error:
+            return re2.compile(source, _options(MOST_MEMORY)).search, MOST_MEMORY
 
     def __repr__(self) -> str:
         return f"Pattern({self.source!r})"
 
 
 def compile_pattern(source: str) -> Pattern:
-    """Compiles Go's regexp syntax.
+    """Checks Go's regexp syntax; what is compiled for that isn't kept.
 
     Raises PatternError if Go's `regexp.Compile` refuses the pattern, or google-re2 can't give its answers.
     """
@@ -54,18 +74,18 @@ def compile_pattern(source: str) -> Pattern:
         raise PatternError(errors.TOO_LARGE, source, f"use at most {MAX_PATTERN_BYTES} bytes")
     re2_source = to_re2(source)
     try:
-        compiled = re2.compile(re2_source.encode(), _options())
+        compiled = re2.compile(re2_source.encode(), _options(MOST_MEMORY))
     except re2.error as error:
         raise _refused_by_re2(source, error) from None
-    pattern = Pattern(source, re2_source, compiled)
-    if "\\B" in re2_source and pattern.search(_INSIDE_A_LETTER):
+    if "\\B" in re2_source and compiled.search(_INSIDE_A_LETTER):
         advice = "RE2 finds the empty text inside letters outside ASCII: put a character before or behind it"
         raise PatternError(errors.UNSUPPORTED_ASSERTION, "\\B", advice)
-    return pattern
+    return Pattern(source, re2_source)
 
 
-def _options() -> Any:
+def _options(memory: int) -> Any:
     options = re2.Options()
+    options.max_mem = memory
     options.log_errors = False  # else each refusal is printed on stderr too
     options.never_capture = True  # only whether it matches is asked, and that is cheaper
     return options

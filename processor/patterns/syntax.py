@@ -3,8 +3,16 @@
 `to_re2` follows `parse` in Go's regexp/syntax/parse.go under the flags of `regexp.Compile`, without building
 a tree: what Go refuses is refused with Go's message. What RE2 would read differently is rewritten (names of
 groups and of Unicode classes, `\\Q…\\E`, a brace that is only a brace) or refused with a piece of advice.
+
+What comes out is of few forms, so that soundness.py can read it again with little effort:
+
+- a character stands for itself, as `\\x{hex}`, or behind a backslash if it is ASCII and neither letter nor
+  digit; in a class as itself only if it is a letter, a digit or not ASCII;
+- `{` always begins a count; no repetition follows another one or a group of flags;
+- groups of flags name each of i, m and s once at most, and nothing else.
 """
 
+from dataclasses import dataclass
 from typing import NoReturn
 
 from processor.patterns import errors
@@ -14,7 +22,7 @@ from processor.patterns.measure import MAX_COPIES, MAX_HEIGHT, MAX_SIZE, Extent,
 
 MAX_NESTING = 250  # groups; Go stops somewhere above, depending on what is in them
 MAX_COUNT = 1000  # of one repetition
-_FLAGS = frozenset("imsU")
+_FLAGS = frozenset("imsU")  # U is not handed on: it decides which match is found, not whether
 _WORD = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
 _DIGITS = frozenset("0123456789")
 _PERL_CLASSES = frozenset("dDsSwW")
@@ -37,12 +45,22 @@ def to_re2(source: str) -> str:
     return _Scanner(source).run()
 
 
+@dataclass(slots=True)
+class _Operand:
+    """Where in the output the last operand of a group stands: what a repetition would apply to."""
+
+    start: int = 0
+    end: int = 0
+    repeated: bool = False
+
+
 class _Scanner:
     def __init__(self, source: str) -> None:
         self._source = source
         self._at = 0
         self._out: list[str] = []
         self._groups = [Measure(capture=False)]
+        self._operands = [_Operand()]  # for each open group
         # Where the repetition begins that ended just before here: Go refuses a second one right behind it.
         self._last_repeat: int | None = None
 
@@ -67,7 +85,7 @@ class _Scanner:
             elif char == "\\":
                 self._backslash()
             else:  # a literal, `.`, `^`, `$`
-                self._operand(1)
+                self._operand(char if char != "\x00" else "\\x{0}", 1)
         if len(self._groups) > 1:
             self._refuse(errors.MISSING_PAREN, source)
         self._within_limits(self._groups[0].close())
@@ -80,9 +98,12 @@ class _Scanner:
         self._out.append(self._source[self._at : self._at + length])
         self._at += length
 
-    def _operand(self, length: int) -> None:
+    def _operand(self, text: str, length: int) -> None:
+        """One more operand, `text` in the output, `length` characters of the source."""
         self._groups[-1].append(Extent())
-        self._copy(length)
+        self._operands[-1] = _Operand(len(self._out), len(self._out) + 1)
+        self._out.append(text)
+        self._at += length
 
     def _within_limits(self, extent: Extent) -> None:
         if extent.size > MAX_SIZE:
@@ -95,8 +116,8 @@ class _Scanner:
     def _open(self) -> None:
         source, at = self._source, self._at
         if not source.startswith("(?", at):
-            self._push(capture=True)
-            self._copy(1)
+            self._push(capture=True, text="(")
+            self._at += 1
         elif source.startswith("(?<", at) and len(source) > at + 3:
             self._named(at + 3)
         elif source.startswith("(?P<", at) and len(source) > at + 4:
@@ -104,8 +125,11 @@ class _Scanner:
         else:
             self._flags()
 
-    def _push(self, *, capture: bool) -> None:
+    def _push(self, *, capture: bool, text: str) -> None:
         self._groups.append(Measure(capture=capture))
+        self._operands[-1] = _Operand(len(self._out))
+        self._operands.append(_Operand())
+        self._out.append(text)
         if len(self._groups) - 1 > MAX_NESTING:
             self._refuse(
                 errors.NESTING_DEPTH, self._source, f"use at most {MAX_NESTING} groups inside each other"
@@ -119,29 +143,38 @@ class _Scanner:
         if not name or not _WORD.issuperset(name):
             part = self._source[self._at : end + 1]
             self._refuse(errors.INVALID_NAMED_CAPTURE, part, "a name is made of A-Z, a-z, 0-9 and _")
-        self._push(capture=True)
-        # Nobody asks for the groups, and Go takes a name twice.
-        self._out.append("(")
+        # Without the name: nobody asks for the groups, and Go takes a name twice.
+        self._push(capture=True, text="(")
         self._at = end + 1
 
     def _flags(self) -> None:
         source, at = self._source, self._at + 2
         negative = seen = False
+        flags = {}
         while at < len(source):
             char = source[at]
             at += 1
             if char in _FLAGS:
                 seen = True
+                flags[char] = not negative
             elif char == "-" and not negative:
                 negative, seen = True, False
             elif char in ":)" and (seen or not negative):
-                if char == ":":
-                    self._push(capture=False)
-                self._copy(at - self._at)
+                self._flagged(flags, group=char == ":")
+                self._at = at
                 return
             else:
                 break
         self._refuse(errors.INVALID_PERL_OP, source[self._at : at])
+
+    def _flagged(self, flags: dict[str, bool], *, group: bool) -> None:
+        on = "".join(flag for flag, set_ in flags.items() if set_ and flag != "U")
+        off = "".join(flag for flag, set_ in flags.items() if not set_ and flag != "U")
+        text = f"{on}-{off}" if off else on
+        if group:
+            self._push(capture=False, text=f"(?{text}:")
+        elif text:
+            self._out.append(f"(?{text})")
 
     def _close(self) -> None:
         if len(self._groups) == 1:
@@ -150,6 +183,8 @@ class _Scanner:
         self._within_limits(extent)
         self._groups[-1].append(extent)
         self._copy(1)
+        self._operands.pop()
+        self._operands[-1].end = len(self._out)
 
     # Repetitions
 
@@ -171,8 +206,22 @@ class _Scanner:
                 source[start:end],
                 f"nested counts multiply, to at most {MAX_COPIES}",
             )
-        self._copy(end - start)
+        self._repeat_operand(source[start:end])
+        self._at = end
         self._last_repeat = start
+
+    def _repeat_operand(self, repetition: str) -> None:
+        """Puts the repetition right behind its operand, before flags that came between, and never behind
+        another one: that means something else where possessive repetitions are known.
+        """
+        operand, out = self._operands[-1], self._out
+        if operand.repeated:
+            out.insert(operand.start, "(?:")
+            out.insert(operand.end + 1, ")")
+            operand.end += 2
+        out.insert(operand.end, repetition)
+        operand.end += 1
+        operand.repeated = True
 
     def _brace(self, last_repeat: int | None) -> None:
         source = self._source
@@ -188,9 +237,7 @@ class _Scanner:
                     least = None
         if least is None or not source.startswith("}", at):
             # Not a repetition, so a literal brace. Escaped, because RE2 takes counts of nine digits for text.
-            self._groups[-1].append(Extent())
-            self._out.append("\\{")
-            self._at += 1
+            self._operand("\\{", 1)
             return
         if least > MAX_COUNT or (most is not None and not least <= most <= MAX_COUNT):
             advice = f"counts go up to {MAX_COUNT}" if max(least, most or 0) > MAX_COUNT else None
@@ -217,27 +264,21 @@ class _Scanner:
         elif kind == "Q":
             self._quoted()
         elif kind in ("p", "P"):
-            self._groups[-1].append(Extent())
-            self._unicode_class()
+            text, end = read_unicode_class(source, at)
+            self._operand(text, end - at)
         elif kind and (kind in _ASSERTIONS or kind in _PERL_CLASSES):
-            self._operand(2)
+            self._operand(source[at : at + 2], 2)
         else:
-            _, end = read_escape(source, at)
-            self._operand(end - at)
+            code, end = read_escape(source, at)
+            text = f"\\x{{{code:x}}}" if kind.isalnum() or code == 0 else source[at:end]
+            self._operand(text, end - at)
 
     def _quoted(self) -> None:
         text, _, _ = self._source[self._at + 2 :].partition("\\E")
         end = self._at + 2 + len(text)
-        self._at = min(end + 2, len(self._source))
-        if not text:
-            # Keeps two repetitions apart that Go takes when this stands between them.
-            self._out.append("\\Q\\E")
         for char in text:
-            self._groups[-1].append(Extent())
-            if char.isascii() and char not in _WORD:
-                self._out.append(f"\\x{ord(char):02x}")
-            else:
-                self._out.append(char)
+            self._operand(char if char in _WORD or not char.isascii() else f"\\x{{{ord(char):x}}}", 0)
+        self._at = min(end + 2, len(self._source))
 
     def _unicode_class(self) -> None:
         text, self._at = read_unicode_class(self._source, self._at)
@@ -245,7 +286,8 @@ class _Scanner:
 
     def _class(self) -> None:
         source, start = self._source, self._at
-        self._operand(2 if source.startswith("[^", start) else 1)
+        first_piece = len(self._out)
+        self._copy(2 if source.startswith("[^", start) else 1)
         first = True
         while first or not source.startswith("]", self._at):
             first = False
@@ -258,6 +300,8 @@ class _Scanner:
             else:
                 self._class_range(start)
         self._copy(1)
+        self._groups[-1].append(Extent())
+        self._operands[-1] = _Operand(first_piece, len(self._out))
 
     def _posix_class(self, end: int) -> None:
         part = self._source[self._at : end]
@@ -272,7 +316,10 @@ class _Scanner:
             high, end = self._class_char(end + 1, class_at)
             if high < low:
                 self._refuse(errors.INVALID_CLASS_RANGE, source[self._at : end])
-        self._copy(end - self._at)
+            self._out.append(f"{_in_class(low)}-{_in_class(high)}")
+        else:
+            self._out.append(_in_class(low))
+        self._at = end
 
     def _class_char(self, at: int, class_at: int) -> tuple[int, int]:
         if at >= len(self._source):
@@ -280,3 +327,8 @@ class _Scanner:
         if self._source[at] == "\\":
             return read_escape(self._source, at)
         return ord(self._source[at]), at + 1
+
+
+def _in_class(code: int) -> str:
+    char = chr(code)
+    return char if char.isalnum() or code > 0x7F else f"\\x{{{code:x}}}"

@@ -149,7 +149,7 @@ def test_what_re2_would_answer_differently_is_refused_with_advice(
         ("[\\p{digit}x]", "[\\p{Nd}x]"),
         ("(?P<name>a)(?<b>c)", "(a)(c)"),
         ("a{,2}", "a\\{,2}"),
-        ("\\Qa.\\E", "a\\x2e"),
+        ("\\Qa.\\E", "a\\x{2e}"),
         ("(?i)[^a-z]{2,3}?|\\x{41}$", "(?i)[^a-z]{2,3}?|\\x{41}$"),
     ],
 )

@@ -1,0 +1,50 @@
+"""Compiled patterns, made when first needed, in bounded memory: what confirms Hyperscan's candidates."""
+
+from typing import Any, Final
+
+from processor.patterns.pattern import Pattern
+
+DEFAULT_BYTES: Final = 256 << 20
+
+
+class Confirmers:
+    """Searches with patterns and keeps those compiled that were searched with lately.
+
+    One thread at a time. The bound is on what RE2 may use for them at the very worst, which takes patterns
+    and texts made for it: most patterns use 7 KB of their 128. Compiling one again takes 15 us.
+    """
+
+    def __init__(self, max_bytes: int = DEFAULT_BYTES) -> None:
+        # Two generations: what is used of the old one moves to the young one. When that holds half of the
+        # bytes it becomes the old one, and what nobody asked for in between is dropped. So the usual case
+        # costs one look-up.
+        self._half = max_bytes // 2
+        self._young: dict[str, Any] = {}
+        self._old: dict[str, Any] = {}
+        self._sizes: dict[str, int] = {}
+        self._young_bytes = 0
+
+    def search(self, pattern: Pattern, text: bytes) -> bool:
+        """Whether the pattern is found anywhere in `text`, valid UTF-8, in time linear in its length."""
+        search = self._young.get(pattern.re2_source)
+        if search is None:
+            search = self._keep(pattern)
+        return search(text) is not None
+
+    def _keep(self, pattern: Pattern) -> Any:
+        source = pattern.re2_source
+        search = self._old.pop(source, None)
+        if search is None:
+            search, self._sizes[source] = pattern.compiled()
+        size = self._sizes[source]
+        if self._young and self._young_bytes + size > self._half:
+            for dropped in self._old:
+                del self._sizes[dropped]
+            self._old, self._young, self._young_bytes = self._young, {}, 0
+        self._young[source] = search
+        self._young_bytes += size
+        return search
+
+    def __len__(self) -> int:
+        """How many are compiled."""
+        return len(self._young) + len(self._old)
