@@ -41,7 +41,7 @@ def with_dots(event: Any, joined: st.DataObject) -> Any:
     return written
 
 
-@settings(max_examples=2_000)
+@settings(max_examples=1_000)
 @given(seed=st.integers(0, 2**40), data=st.data())
 def test_matches_as_a_plain_reading_does(seed: int, data: st.DataObject) -> None:
     make = Maker(seed)

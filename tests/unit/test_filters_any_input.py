@@ -39,7 +39,7 @@ JSON = st.recursive(
 DOCUMENTS = st.dictionaries(NAMES, JSON, max_size=4)
 
 
-@settings(max_examples=2_000)
+@settings(max_examples=600)
 @given(spec=JSON, document=DOCUMENTS)
 def test_any_pattern_is_refused_in_one_line_or_works(spec: Any, document: dict[str, Any]) -> None:
     try:
@@ -52,7 +52,7 @@ def test_any_pattern_is_refused_in_one_line_or_works(spec: Any, document: dict[s
     assert refusal.isprintable()
 
 
-@settings(max_examples=500)
+@settings(max_examples=300)
 @given(seed=st.integers(0, 2**40), document=DOCUMENTS)
 def test_any_event_passes_or_gets_a_reason(seed: int, document: dict[str, Any]) -> None:
     compiled = compile_filter(Maker(seed).pattern())
