@@ -131,7 +131,7 @@ class Route:
             # Connections are kept by these headers among others, and connecting for the first time adds it.
             to_proxy["Host"] = self.request.headers["Host"]
             if target.scheme == "http":
-                form = str(target.url)
+                form = str(target.url.with_fragment(None))
                 told = "".join(f"{name}: {value}\r\n" for name, value in proxy.headers.items())
         host = self.request.headers["Host"]
         self.head = f"POST {form} HTTP/1.1\r\nHost: {host}\r\n{told}".encode("ascii")

@@ -104,10 +104,10 @@ def test_http_target_is_asked_for_in_absolute_form(run: Run) -> None:
             poster(proxy.url("user:pw@")) as sender,
         ):
             for _ in range(2):
-                outcome = await sender.post(request(receiver.url("hooks.example", "/a%2fb?q=%20+")))
+                outcome = await sender.post(request(receiver.url("hooks.example", "/a%2fb?q=%20+|#SECRET")))
                 assert outcome.kind is Kind.DELIVERED
-        assert proxy.asked == [f"POST http://hooks.example:{receiver.port}/a%2fb?q=%20+ HTTP/1.1"]
-        assert receiver.requests[0][0].startswith(b"POST /a%2fb?q=%20+ HTTP/1.1\r\n")
+        assert proxy.asked == [f"POST http://hooks.example:{receiver.port}/a%2fb?q=%20+| HTTP/1.1"]
+        assert receiver.requests[0][0].startswith(b"POST /a%2fb?q=%20+| HTTP/1.1\r\n")
         assert receiver.header("host") == f"hooks.example:{receiver.port}"
         assert receiver.header("proxy-authorization", 0) is None
 
