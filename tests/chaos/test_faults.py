@@ -4,7 +4,7 @@ import json
 import os
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,8 @@ import pytest
 from processor.delivery.watermark import decode_runs
 from processor.kafka.starting import split_metadata
 from tests.support.brokers import Broker
-from tests.support.faults import FAULTS, Fault, Faulty
+from tests.support.faults import FAULTS, FLIPS, NAMES, PRIVATE, Fault, Faulty, faults_of_names
+from tests.support.hosts import Hosts
 from tests.support.installation import Installation, Job
 from tests.support.offsets import committed, lag
 from tests.support.processes import Process, Spawn, run_tocsin
@@ -57,13 +58,20 @@ def dice() -> random.Random:
 class Site:
     """The receivers, a rule and jobs for each, and the sender's processes."""
 
-    def __init__(self, here: Installation, everywhere: list[Faulty], size: Size, spawn: Spawn) -> None:
+    def __init__(
+        self,
+        here: Installation,
+        everywhere: list[Faulty],
+        faults: Sequence[Fault],
+        size: Size,
+        spawn: Callable[[], Process],
+    ) -> None:
         self.here = here
         self.everywhere = everywhere
         self._spawn = spawn
         self.rules: dict[int, tuple[Faulty, Fault]] = {}
         self.jobs: dict[int, list[Job]] = {}
-        for rule_id, (faulty, fault) in enumerate(((a, b) for a in everywhere for b in FAULTS), 1):
+        for rule_id, (faulty, fault) in enumerate(((a, b) for a in everywhere for b in faults), 1):
             self.rules[rule_id] = faulty, fault
             here.put_rule(rule_id, faulty.url(fault))
         made = here.add(here.job(rule_id) for _ in range(size.jobs) for rule_id in self.rules)
@@ -71,7 +79,7 @@ class Site:
             self.jobs.setdefault(number % len(self.rules) + 1, []).append(job)
 
     def start(self) -> Process:
-        return self._spawn("run", "sender", settings=self.here.settings()).wait_ready()
+        return self._spawn().wait_ready()
 
     @property
     def ids(self) -> set[str]:
@@ -163,13 +171,22 @@ def test_no_job_is_lost_whatever_receivers_do_while_the_sender_is_killed(
     dice: random.Random,
     tmp_path: Path,
 ) -> None:
+    hosts = Hosts(tmp_path, NAMES)
+    wrapper = hosts.wrapper()
+    if wrapper is None:
+        print("without names that have private addresses: no mount namespace can be had here")
+    faults: Sequence[Fault] = FAULTS if wrapper is None else (*FAULTS, *faults_of_names(hosts))
+
+    def sender_process() -> Process:
+        return spawn("run", "sender", settings=running.settings(), wrapper=wrapper or ())
+
     with ExitStack() as stack:
-        everywhere = [stack.enter_context(Faulty(authority)) for _ in range(size.copies)]
-        site = Site(running, everywhere, size, spawn)
+        everywhere = [stack.enter_context(Faulty(authority, faults)) for _ in range(size.copies)]
+        site = Site(running, everywhere, faults, size, sender_process)
         sender = site.start()
-        served = {f.name for f in FAULTS if f.behaviour is not None and f.certificate is None}
+        served = {f.name for f in faults if f.behaviour is not None and f.certificate is None}
         wait_until(lambda: served <= set(+site.connections()), 30, lambda: str(site.connections()))
-        total = size.jobs * size.copies * sum(fault.attempts for fault in FAULTS)
+        total = size.jobs * size.copies * sum(fault.attempts for fault in faults)
         for number in range(size.kills):
             wait_attempts(site, int(total * number / size.kills * dice.uniform(0.3, 1.0)))
             sender.kill()
@@ -185,6 +202,7 @@ def test_no_job_is_lost_whatever_receivers_do_while_the_sender_is_killed(
         check_attempts(site)
         check_offsets(running)
         check_redelivery(site, tmp_path)
+        check_flipped(site)
 
 
 def wait_attempts(site: Site, count: int) -> None:
@@ -207,6 +225,9 @@ def check_attempts(site: Site) -> None:
         requests = set(faulty.requests(fault))
         for job in site.jobs[rule_id]:
             made = sorted(attempts[job.id])
+            if fault.flips and len(made) == 1:
+                assert made == [(1, "dead", "blocked")]
+                continue
             last = ("delivered", None) if fault.ends == "delivered" else ("dead", fault.ends)
             expected = [(n, "failed", None) for n in range(1, fault.attempts)] + [(fault.attempts, *last)]
             assert made == expected, (fault.name, made)
@@ -254,6 +275,19 @@ def check_redelivery(site: Site, directory: Path) -> None:
     )
     assert sender.stop() == 0
     print(f"redelivered: {sum(len(site.jobs[rule_id]) for rule_id in down)}")
+
+
+def check_flipped(site: Site) -> None:
+    """A name that has become a private address is not called any more, by a sender that never saw it else."""
+    flipped = [rule_id for rule_id, (_, fault) in site.rules.items() if fault.flips]
+    before = site.connections()
+    sender = site.start()
+    for rule_id in flipped:
+        (record,) = site.here.wait_audit(site.here.add_job(rule_id), "dead")
+        assert record["reason"] == "blocked"
+        assert f"{FLIPS} resolves to {PRIVATE}, which is a private address" in record["error"]
+    assert sender.stop() == 0
+    assert site.connections() == before
 
 
 DOWN = next(fault for fault in FAULTS if fault.name == "refuses connections")

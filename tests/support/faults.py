@@ -4,13 +4,14 @@ import asyncio
 import socket
 import struct
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Literal, Self
 
 from tests.support.brokers import free_port
+from tests.support.hosts import Hosts
 from tests.support.receivers import Authority, Behaviour, Reader, Receiver, Writer, answering, receiving
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
@@ -21,17 +22,19 @@ MIB = 1_048_576
 class Fault:
     """One way to go wrong, and what becomes of a job by it in how many attempts, two retries being scheduled.
 
-    url: with `{port}`. hangs: whether an attempt lasts until its time-out.
+    url: with `{port}`. hangs: whether an attempt lasts until its time-out. flips: its name becomes one that
+    may not be called after the first request; a first attempt that has to be made again then is the last.
     """
 
     name: str
-    ends: Literal["delivered", "exhausted", "gone"]
+    ends: Literal["delivered", "exhausted", "gone", "blocked"]
     attempts: int
     behaviour: Behaviour | None = None
     url: str = "http://127.0.0.1:{port}/hook"
     certificate: Literal["another name", "expired"] | None = None
     hangs: bool = False
     stage: str | None = None
+    flips: bool = False
 
 
 async def _never(receiver: Receiver, reader: Reader, writer: Writer) -> None:
@@ -139,14 +142,41 @@ FAULTS = (
     Fault("is gone", "gone", 1, answering(b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n"), stage="status"),
 )
 
+MIXED, FLIPS = "mixed.test", "flips.test"
+PRIVATE = "10.255.255.1"
+NAMES = {MIXED: [PRIVATE, "127.0.0.1", "10.255.255.2"], FLIPS: ["127.0.0.1"]}
+
+
+def faults_of_names(hosts: Hosts) -> tuple[Fault, ...]:
+    """What may go wrong with names, if the sender resolves them by `hosts` (of NAMES)."""
+
+    async def flip(receiver: Receiver, reader: Reader, writer: Writer) -> None:
+        await receiver.read_request(reader)
+        hosts.change(FLIPS, [PRIVATE])
+        # The next attempt comes after the sender has forgotten what the name was.
+        writer.write(b"HTTP/1.1 503 No\r\nRetry-After: 12\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+
+    return (
+        Fault(
+            "has private addresses beside its own",
+            "delivered",
+            1,
+            answering(OK),
+            f"http://{MIXED}:{{port}}/hook",
+        ),
+        Fault("flips to a private address", "blocked", 2, flip, f"http://{FLIPS}:{{port}}/hook", flips=True),
+    )
+
 
 class Faulty:
     """A context manager: each fault once, listening from __enter__ to __exit__."""
 
-    def __init__(self, authority: Authority) -> None:
+    def __init__(self, authority: Authority, faults: Sequence[Fault]) -> None:
         self._authority = authority
+        self._faults = faults
         self._receivers: dict[str, Receiver] = {}
-        self._ports = {fault.name: free_port() for fault in FAULTS}
+        self._ports = {fault.name: free_port() for fault in faults}
         self._started: Future[None] = Future()
         self._stop: asyncio.Event | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -191,7 +221,7 @@ class Faulty:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         try:
             async with AsyncExitStack() as stack:
-                for fault in FAULTS:
+                for fault in self._faults:
                     if fault.behaviour is None:
                         continue
                     tls = None

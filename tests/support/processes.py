@@ -10,7 +10,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,7 +26,7 @@ class Process:
     """Starts at once. Its settings go into a YAML file, its output into `<name>.log` and `<name>.out`.
 
     The environment holds no TOCSIN_ variable but those given. `settings` is what settings_for() makes;
-    without it the command runs without a file.
+    without it the command runs without a file. `wrapper` is a command that becomes the one behind it.
     """
 
     def __init__(
@@ -36,6 +36,7 @@ class Process:
         settings: Mapping[str, Any] | None = None,
         env: Mapping[str, str] | None = None,
         name: str | None = None,
+        wrapper: Sequence[str] = (),
     ) -> None:
         self.arguments = arguments
         self.name = name or f"{next(_numbers)}-{'-'.join(a for a in arguments if a.isalnum())}"[:60]
@@ -49,7 +50,9 @@ class Process:
             environment["TOCSIN_CONFIG"] = str(file)
         environment.update(env or {})
         program = Path(sys.executable).parent / "tocsin"
-        self._child = Child([str(program), *arguments], self._log, env=environment, stdout=self._out)
+        self._child = Child(
+            [*wrapper, str(program), *arguments], self._log, env=environment, stdout=self._out
+        )
 
     @property
     def pid(self) -> int:
@@ -166,6 +169,7 @@ class Spawn(Protocol):
         settings: Mapping[str, Any] | None = None,
         env: Mapping[str, str] | None = None,
         name: str | None = None,
+        wrapper: Sequence[str] = (),
     ) -> Process: ...
 
 
