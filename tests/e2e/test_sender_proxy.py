@@ -15,7 +15,8 @@ NAMES = {"plain.example": "127.0.0.1", "hooks.example": "127.0.0.1"}
 
 def test_every_webhook_goes_through_the_proxy_of_the_settings(broker: Broker, tmp_path: Path) -> None:
     authority = Authority.make(tmp_path)
-    serving = authority.serving(authority.issue("hooks.example"))
+    serving = authority.serving(authority.issue("hooks.example"), wants_client=True)
+    shown = str(authority.issue("tocsin.example"))
 
     async def servers(stack: AsyncExitStack) -> tuple[ForwardProxy, Receiver, Receiver]:
         return (
@@ -33,7 +34,7 @@ def test_every_webhook_goes_through_the_proxy_of_the_settings(broker: Broker, tm
             topics={"partitions": 1},
             sender={
                 "retry_schedule": ["1s"],
-                "tls": {"ca": str(authority.path)},
+                "tls": {"ca": str(authority.path), "certificate": shown},
                 "egress": {"allow_cidrs": []},
             },
         ) as site:

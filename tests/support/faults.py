@@ -1,6 +1,7 @@
 """Receivers that go wrong, each in one way and on a port of its own, in a thread beside the test."""
 
 import asyncio
+import gzip
 import socket
 import struct
 import threading
@@ -16,6 +17,9 @@ from tests.support.receivers import Authority, Behaviour, Reader, Receiver, Writ
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 MIB = 1_048_576
+
+_ZEROS = gzip.compress(b"\0" * 64 * MIB)
+_BOMB = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%b" % (len(_ZEROS), _ZEROS)
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,12 @@ FAULTS = (
         stage="read",
     ),
     Fault(
+        "hangs after the headers",
+        "delivered",
+        1,
+        _begins(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"),
+    ),
+    Fault(
         "hangs in the body of a 500",
         "exhausted",
         3,
@@ -112,6 +122,7 @@ FAULTS = (
     Fault("drips a byte a second", "exhausted", 3, _drips, hangs=True, stage="read"),
     Fault("resets", "exhausted", 3, _resets, stage="read"),
     Fault("sends 64 MiB", "delivered", 1, _floods),
+    Fault("sends 64 MiB in 64 KiB", "delivered", 1, answering(_BOMB)),
     Fault(
         "has another name's certificate",
         "exhausted",

@@ -6,6 +6,7 @@ import gzip
 import socket
 import ssl
 import struct
+import zlib
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -350,15 +351,43 @@ def test_huge_body_is_dropped_after_its_start(run: Run) -> None:
     run(work())
 
 
-def test_compressed_bomb_stays_compressed(run: Run) -> None:
+def zstd_of_zeros(size: int) -> bytes:
+    """A Zstandard frame of RLE blocks (RFC 8878, 3.1.1): four bytes for each 128 KiB."""
+    blocks = size // 131_072
+    block = ((131_072 << 3 | 1 << 1).to_bytes(3, "little") + b"\0") * (blocks - 1)
+    last = (131_072 << 3 | 1 << 1 | 1).to_bytes(3, "little") + b"\0"
+    return b"\x28\xb5\x2f\xfd\x00\x58" + block + last
+
+
+BOMB_SIZE = 50 * 2**20
+BOMBS = {
+    "gzip": gzip.compress(b"\0" * BOMB_SIZE),
+    "x-gzip": gzip.compress(b"\0" * BOMB_SIZE),
+    "deflate": zlib.compress(b"\0" * BOMB_SIZE, 9),
+    "zstd": zstd_of_zeros(BOMB_SIZE),
+    "br": b"\x5b\xff\xff\x3f" + b"\0" * 400,
+    "gzip, gzip": gzip.compress(gzip.compress(b"\0" * BOMB_SIZE)),
+    "GZIP": gzip.compress(b"\0" * BOMB_SIZE),
+}
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+@pytest.mark.parametrize("status", [200, 503])
+@pytest.mark.parametrize("encoding", BOMBS)
+def test_compressed_bomb_stays_compressed(run: Run, encoding: str, status: int, framing: str) -> None:
     async def work() -> None:
-        bomb = gzip.compress(b"\0" * 50_000_000)
+        bomb = BOMBS[encoding]
         assert len(bomb) < MAX_BODY
-        head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb)
-        async with receiving(answering(head + bomb)) as receiver, poster() as sender:
+        head = b"HTTP/1.1 %d X\r\nContent-Encoding: %b\r\n" % (status, encoding.encode())
+        if framing == "length":
+            answer = head + b"Content-Length: %d\r\n\r\n%b" % (len(bomb), bomb)
+        else:
+            answer = head + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(bomb), bomb)
+        async with receiving(answering(answer)) as receiver, poster() as sender:
             for _ in range(2):
                 outcome = await sender.post(request(receiver.url()))
-                assert (outcome.kind, outcome.snippet) == (Kind.DELIVERED, "")
+                assert (outcome.status, outcome.snippet) == (status, "")
+            # Inflated it would be too long, or not to be read, and the connection closed for it.
             assert receiver.connections == 1
             assert receiver.header("accept-encoding") is None
 
