@@ -1,10 +1,12 @@
 # One image for every command and role: docker run tocsin run matcher
+# With what traces need in it: docker build --build-arg LOCK=requirements-otel.lock .
 FROM python:3.11-slim-bookworm AS build
+ARG LOCK=requirements.lock
 WORKDIR /src
-COPY requirements-build.lock requirements.lock ./
+COPY requirements-build.lock ${LOCK} ./
 RUN pip install --no-cache-dir --require-hashes -r requirements-build.lock && \
     python -m venv --without-pip /opt/tocsin && \
-    pip --python /opt/tocsin/bin/python install --no-cache-dir --only-binary :all: --require-hashes -r requirements.lock
+    pip --python /opt/tocsin/bin/python install --no-cache-dir --only-binary :all: --require-hashes -r ${LOCK}
 COPY pyproject.toml README.md LICENSE ./
 COPY processor processor
 COPY config config

@@ -227,8 +227,8 @@ class TelemetrySettings(Group):
     )
     otlp_endpoint: BaseUrl | None = Field(
         default=None,
-        description="An OpenTelemetry collector, such as http://collector:4318: spans of attempts go to its"
-        " /v1/traces (OTLP over HTTP). Needs the extra otel; none makes no spans.",
+        description="An OpenTelemetry collector, such as http://collector:4318: spans of jobs and attempts go"
+        " to its /v1/traces (OTLP over HTTP). Needs the extra otel; none makes no spans.",
     )
     otlp_headers: SecretHeaders = Field(
         default={}, description="Headers that the collector wants, such as Authorization. Secrets."

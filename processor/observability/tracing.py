@@ -69,8 +69,8 @@ def check_tracing(settings: Settings) -> None:
         return
     try:
         import processor.observability.otlp  # noqa: F401 - to see whether it can be
-    except ImportError as error:
+    except ImportError:
         raise SettingsError(
-            "telemetry.otlp_endpoint: needs OpenTelemetry, which is not installed here "
-            f"({error.name or error} is missing); install tocsin[otel], or leave it out"
+            "telemetry.otlp_endpoint: needs OpenTelemetry, which is not installed here; "
+            "install tocsin[otel], or leave it out"
         ) from None

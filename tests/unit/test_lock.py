@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+LOCKS = ["requirements.lock", "requirements-otel.lock", "requirements-build.lock", "requirements-dev.lock"]
 
 
 def locked(name: str) -> dict[str, str]:
@@ -31,7 +32,10 @@ def test_every_dependency_is_locked() -> None:
     build = {normalised(r) for r in groups["build"]}
     dev = {normalised(r) for r in groups["dev"] if isinstance(r, str)}
 
+    otel = {normalised(r) for r in project()["project"]["optional-dependencies"]["otel"]}
+
     assert runtime <= set(locked("requirements.lock"))
+    assert runtime | otel <= set(locked("requirements-otel.lock"))
     assert build <= set(locked("requirements-build.lock"))
     assert runtime | extras | build | dev <= set(locked("requirements-dev.lock"))
 
@@ -39,11 +43,11 @@ def test_every_dependency_is_locked() -> None:
 def test_what_is_tested_is_what_runs() -> None:
     tested = locked("requirements-dev.lock")
 
-    for name in ("requirements.lock", "requirements-build.lock"):
+    for name in ("requirements.lock", "requirements-otel.lock", "requirements-build.lock"):
         assert {package: tested[package] for package in locked(name)} == locked(name)
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-build.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize("name", LOCKS)
 def test_a_lock_has_hashes_and_names_no_index(name: str) -> None:
     text = (ROOT / name).read_text()
 
