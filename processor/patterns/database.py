@@ -32,22 +32,31 @@ _BAIT_AT: Final = MAX_SOURCE + 1_000
 _BAIT: Final = "a" * _BAIT_AT + "("
 
 
-@functools.cache
 def why_no_hyperscan() -> str | None:
     """None if Hyperscan can be used; else why google-re2 does all the work."""
+    return _build()[1]
+
+
+def hyperscan_build() -> str:
+    """Hyperscan's version and the processor's features it compiles for; empty if it can't be used."""
+    return _build()[0]
+
+
+@functools.cache
+def _build() -> tuple[str, str | None]:
     try:
         import hyperscan
     except ImportError as error:
-        return f"hyperscan can't be imported: {error}"
+        return "", f"hyperscan can't be imported: {error}"
     try:
         with _Compilation(hyperscan, ["a"]) as database:
-            info = database.info().decode()
+            info = database.info().decode().strip()
     except (hyperscan.error, RefusedByHyperscanError) as error:
-        return f"Hyperscan doesn't run on this processor: {type(error).__name__}"
+        return "", f"Hyperscan doesn't run on this processor: {type(error).__name__}"
     version = re.match(r"Version: (\S+)", info)
     if version is None or version[1] != TRUSTED_VERSION:
-        return f"only Hyperscan {TRUSTED_VERSION} is known to miss nothing, this is {info.strip()}"
-    return None
+        return "", f"only Hyperscan {TRUSTED_VERSION} is known to miss nothing, this is {info}"
+    return info, None
 
 
 def compile_serialised(sources: Sequence[str]) -> bytes:

@@ -3,6 +3,8 @@
 ValueError
 └── PatternError                 the pattern is not accepted; str() is one line: Go's message, then what to do
 Exception
+├── CacheError                   the directory for compiled databases can't be trusted or made
+├── CompilerClosedError          the compiler was closed
 ├── DatabaseError                a serialised database can't be used, or none can be made here
 └── RefusedByHyperscanError      Hyperscan refuses one of the sources, which says nothing against the pattern
 """
@@ -44,6 +46,14 @@ class PatternError(ValueError):
         shown = shown.encode("utf-8", "backslashreplace").decode().replace("\r", "\\r").replace("\n", "\\n")
         message = f"error parsing regexp: {code}: `{shown}`"
         super().__init__(f"{message}; {advice}" if advice else message)
+
+
+class CacheError(Exception):
+    """The directory for compiled databases can't be made or trusted; str() names it and the remedy."""
+
+
+class CompilerClosedError(Exception):
+    """The compiler was closed, before or during the call."""
 
 
 class DatabaseError(Exception):

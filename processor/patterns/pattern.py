@@ -65,6 +65,15 @@ class Pattern:
         return f"Pattern({self.source!r})"
 
 
+def add_to_filter(filtered: Any, pattern: Pattern) -> None:
+    """Adds the pattern to a re2.Filter, with the memory it needs."""
+    source = pattern.re2_source.encode()
+    try:
+        filtered.Add(source, _options(USUAL_MEMORY))
+    except re2.error:
+        filtered.Add(source, _options(MOST_MEMORY))
+
+
 def compile_pattern(source: str) -> Pattern:
     """Checks Go's regexp syntax; what is compiled for that isn't kept.
 

@@ -46,7 +46,7 @@ class PatternGenerator:
     """Patterns, mostly well-formed, from a seed."""
 
     def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)
+        self.random = self._random = random.Random(seed)
         self._made: list[str] = []
 
     def pattern(self) -> str:
