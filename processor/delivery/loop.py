@@ -1,4 +1,4 @@
-"""The sender's loop: take jobs, wait until they are due, have them sent, write what became of them.
+"""The sender's loop: take jobs, have them sent when they are due, write what became of them.
 
 One thread owns the consumer and, through the writer, the producer. A job is in exactly one place at any time:
 in its topic until the transaction that carries its outcome, its next record and the offset has committed.
@@ -9,20 +9,18 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from processor.delivery.admission import Admission, Go, Held, Later, Queued, Soon
+from processor.delivery.admission import Admission
 from processor.delivery.clerk import Clerk
-from processor.delivery.hand import Hand
-from processor.delivery.lanes import BATCH, JobInHand, Lane, Lanes, State
+from processor.delivery.clock import steady_ms, wall_ms
+from processor.delivery.dispatch import Dispatch
+from processor.delivery.lanes import BATCH, Lane, Lanes
 from processor.delivery.lease import Lease, boot_clock
-from processor.delivery.ledger import Entry
 from processor.delivery.measure import measure
 from processor.delivery.ownership import JobTopics, Ownership, numbers
-from processor.delivery.sending import Attempt, Sending
-from processor.delivery.tiers import Wait
+from processor.delivery.sending import Sending
 from processor.delivery.writing import COMMIT_EVERY, Writer
 from processor.jobs import JobError, NewerFormat
 from processor.kafka.cluster import Cluster
@@ -41,11 +39,23 @@ log = logging.getLogger(__name__)
 FLOWING = 0.002
 BUSY = 0.01
 IDLE = 0.1
-"""Seconds a turn may wait for records: while others wait for the places of attempts that end, while there is
-something in flight, and while there isn't."""
+"""Seconds a turn may wait: while jobs wait for the places of attempts that end, while there is something in
+flight, and while there isn't."""
 
-ENDS_SOON = 0.05
-"""Seconds after the end of an attempt in which the next is expected."""
+LUMP = 100
+"""Records that there should be room for before more are fetched, while there are others to send.
+
+Small fetches cost as much as large ones.
+"""
+
+SERVE_EVERY = 0.05
+"""Seconds after which the consumer is asked all the same: for the group, and for retries that are due."""
+
+STUCK = 0.25
+"""Seconds without room for more, after which the partitions are paused.
+
+Not at once: what the client has fetched ahead is dropped then, and fetched once more when they are resumed.
+"""
 
 REVOKE_DRAIN = 5.0
 """Seconds that attempts in flight get to end when their partition goes to another sender."""
@@ -61,6 +71,7 @@ RECOMMIT_EVERY = 86_400.0
 """Brokers forget offsets after seven days without a commit."""
 
 NEVER = Commit(-1)
+NOTHING = Fetched((), ())
 
 
 @dataclass(frozen=True)
@@ -89,11 +100,11 @@ class SenderLoop:
         self._parts = parts
         self._stop = stop
         self._lanes = Lanes()
-        self._hand = Hand()
         self._look_at = 0.0
         self._prove_at = 0.0
-        self._held = False
-        self._flows_until = 0.0
+        self._serve_at = 0.0
+        self._had_room_at = time.monotonic()
+        self._stuck = False
         self._recommit_at = time.monotonic() + RECOMMIT_EVERY
         self._consumer = parts.consumer(self)
         self._ownership = Ownership(
@@ -111,6 +122,9 @@ class SenderLoop:
             parts.checks,
             written=parts.clerk.written,
             stopped=stop.is_set,
+        )
+        self._dispatch = Dispatch(
+            parts.clerk, parts.admission, parts.sending, self._writer, parts.max_in_flight
         )
         self.status: Mapping[str, object] = {}
         """What /status says; replaced as a whole about once a second."""
@@ -143,15 +157,12 @@ class SenderLoop:
 
     def _turn(self) -> None:
         may_send = self._tick()
-        fetched = self._consumer.fetch_soon(BATCH, self._patience(), 0)
-        if self._consumer.joined:
-            self._parts.checks.group.met()
-        self._take(fetched)
-        self._collect()
-        self._wake()
-        if may_send:
-            self._admit()
-            self._send()
+        self._take(self._fetch())
+        self._dispatch.collect()
+        self._dispatch.wake()
+        if may_send and not self._writer.full:
+            self._dispatch.admit()
+            self._dispatch.send()
         self._writer.write_if_due()
         self._steer()
         self._look_around()
@@ -176,14 +187,28 @@ class SenderLoop:
         self._prove_at = time.monotonic() + COMMIT_EVERY
         return False
 
+    def _fetch(self) -> Fetched:
+        """As many records as there is room for."""
+        patience, now = self._patience(), time.monotonic()
+        room = BATCH if self._stuck else self._parts.max_in_flight - self._dispatch.load
+        enough = LUMP if self._dispatch.flows else 1
+        if room < enough and now < self._serve_at:
+            time.sleep(patience)
+            return NOTHING
+        self._serve_at = now + SERVE_EVERY
+        fetched = self._consumer.fetch_soon(max(1, min(BATCH, room)), patience, 0)
+        if self._consumer.joined:
+            self._parts.checks.group.met()
+        return fetched
+
     def _patience(self) -> float:
-        limit = BUSY if self._load else IDLE
-        if self._parts.admission.waiting and time.monotonic() < self._flows_until:
+        limit = BUSY if self._dispatch.load or self._writer.under_way else IDLE
+        if self._dispatch.flows:
             limit = FLOWING
         if self._writer.due_at is not None:
             limit = min(limit, self._writer.due_at - time.monotonic())
-        if (due_ms := self._hand.next_due_ms) is not None:
-            limit = min(limit, (due_ms - _now_ms()) / 1000)
+        if (due_ms := self._dispatch.next_due_ms) is not None:
+            limit = min(limit, (due_ms - wall_ms()) / 1000)
         return max(0.0, limit)
 
     # Taking
@@ -214,156 +239,29 @@ class SenderLoop:
             _tell("a record that is no job goes to the dead letters", failure, at=place_of(record))
             lane.watermark.finish(offset)
             lane.changed = True
-            self._writer.add(self._parts.clerk.unreadable(lane, record, str(failure), _now_ms()))
+            self._writer.add(self._parts.clerk.unreadable(lane, record, str(failure), wall_ms()))
         else:
             lane.take(job)
-            self._schedule(job, _now_ms())
-
-    def _schedule(self, job: JobInHand, now_ms: int) -> None:
-        """Send now, wait in memory, or go on in another retry topic."""
-        if self._is_free(job):
-            self._hand.make_ready(job)
-            return
-        step = self._parts.clerk.next_step(job, now_ms)
-        if isinstance(step, Wait):
-            self._hand.wait(job, step.until_ms)
-        elif step is None:
-            self._hand.make_ready(job)
-        else:
-            self._settle(job, step)
-
-    def _wake(self) -> None:
-        now_ms = _now_ms()
-        for job in self._hand.due(now_ms):
-            self._schedule(job, now_ms)
-
-    def _is_free(self, job: JobInHand) -> bool:
-        """Whether a job that was put off need not wait any longer."""
-        admission = self._parts.admission
-        return bool(job.headers.deferrals and admission.frees) and admission.is_free(
-            job, self._parts.clerk.origin_of(job.headers.rule_id)
-        )
-
-    def _recall(self) -> None:
-        """Something that stopped jobs does so no longer: those that wait for it in memory are due."""
-        for job in self._hand.recall(self._is_free):
-            self._hand.make_ready(job)
-
-    # Sending
-
-    def _admit(self) -> None:
-        """Queue what is ready for its destination; what must not be sent (yet) is settled or put off."""
-        hand, parts = self._hand, self._parts
-        ready, hand.ready = hand.ready, deque()
-        now_ms, clock_ms = _now_ms(), _clock_ms()
-        full: set[str] = set()
-        for job in ready:
-            if job.origin in full:
-                hand.ready.append(job)
-                continue
-            decided = parts.clerk.decide(job, now_ms)
-            if decided is None:
-                job.state = State.RULES
-                hand.ready.append(job)
-            elif isinstance(decided, Attempt):
-                job.state = State.READY
-                job.request = decided.request
-                verdict = parts.admission.enter(job, clock_ms, now_ms)
-                if isinstance(verdict, Held):
-                    full.add(job.origin)
-                    hand.ready.append(job)
-                elif not isinstance(verdict, Queued):
-                    self._put_off(job, verdict, now_ms)
-            else:
-                self._settle(job, decided)
-        self._held = bool(full)
-
-    def _send(self) -> None:
-        """Hand over those whose turn it is, as far as there is room."""
-        parts, hand = self._parts, self._hand
-        now_ms, clock_ms = _now_ms(), _clock_ms()
-        attempts: list[Attempt] = []
-        # Who is put off leaves a place: ask until nobody has a turn. Otherwise a rule with a limit and a
-        # backlog would fill the queue of its destination.
-        while turns := parts.admission.turns(parts.max_in_flight - len(hand.in_flight), clock_ms):
-            for job in turns:
-                if not self._still_goes(job, clock_ms, now_ms) or job.request is None:
-                    continue
-                verdict = parts.admission.admit(job, clock_ms, now_ms)
-                if isinstance(verdict, Go):
-                    hand.send(job)
-                    attempts.append(Attempt(job, job.request))
-                else:
-                    self._put_off(job, verdict, now_ms)
-        if attempts:
-            parts.sending.submit(attempts)
-
-    def _still_goes(self, job: JobInHand, clock_ms: int, now_ms: int) -> bool:
-        """Decide again about a job that waited for its turn, if need be; False: the turn is passed over."""
-        clerk, origin = self._parts.clerk, job.origin
-        if clerk.is_current(job, now_ms):
-            return True
-        decided = clerk.decide(job, now_ms)
-        if isinstance(decided, Attempt) and job.origin == origin:
-            job.request = decided.request
-            return True
-        self._parts.admission.pass_over(origin, clock_ms)
-        if decided is None or isinstance(decided, Attempt):
-            self._hand.make_ready(job, first=True)  # the rules are behind, or say another destination
-        else:
-            self._settle(job, decided)
-        return False
-
-    def _put_off(self, job: JobInHand, verdict: Soon | Later, now_ms: int) -> None:
-        if isinstance(verdict, Soon):
-            self._hand.wait(job, verdict.at_ms)
-        else:
-            self._settle(job, self._parts.clerk.put_off(job, verdict.to, verdict.why, now_ms))
-
-    def _collect(self) -> None:
-        now_ms, clock_ms = _now_ms(), _clock_ms()
-        admission, clerk = self._parts.admission, self._parts.clerk
-        if collected := self._parts.sending.collect():
-            self._flows_until = time.monotonic() + ENDS_SOON
-        for ended in collected:
-            job = ended.attempt.job
-            self._hand.landed(job)
-            entry = None
-            if ended.outcome is not None and not job.gone:
-                entry = clerk.settle(job, ended.outcome, now_ms)
-            # A job that is gone is its new owner's to try again, under the same webhook-id.
-            closed = admission.over(job, entry.outcome if entry is not None else None, clock_ms, now_ms)
-            if entry is not None:
-                self._settle(job, entry)
-            elif not job.gone:
-                self._hand.make_ready(job, first=True)
-            if closed:
-                self._recall()
-
-    def _settle(self, job: JobInHand, entry: Entry) -> None:
-        job.state = State.FINISHED
-        job.lane.finish(job)
-        self._writer.add(entry)
+            self._dispatch.schedule(job, wall_ms())
 
     # Steering
 
     def _steer(self) -> None:
         """Pause partitions whose jobs would only pile up in memory, and resume those that have room again."""
-        limit, load = self._parts.max_in_flight, self._load
+        limit, load, now = self._parts.max_in_flight, self._dispatch.load, time.monotonic()
+        if load < limit:
+            self._had_room_at = now
+        # Once stuck, until half of the room is free.
+        self._stuck = load > limit // 2 if self._stuck else now - self._had_room_at > STUCK
+        busy = self._dispatch.holds or self._stuck
         pause: list[Position] = []
         resume: list[Position] = []
         for lane in self._lanes:
-            busy = self._held or (load > limit // 2 if lane.paused else load >= limit)
             if lane.wants_pause(busy) != lane.paused:
                 lane.paused = not lane.paused
                 (pause if lane.paused else resume).append(lane.position)
         self._consumer.pause(pause)
         self._consumer.resume(resume)
-
-    @property
-    def _load(self) -> int:
-        """How many jobs are ready, queued or in flight."""
-        return self._hand.load + self._parts.admission.waiting
 
     def _look_around(self) -> None:
         now = time.monotonic()
@@ -371,8 +269,8 @@ class SenderLoop:
             return
         self._look_at = now + LOOK_EVERY
         parts = self._parts
-        if parts.admission.released(parts.clerk.releases(), parts.clerk.origin_of, _clock_ms(), _now_ms()):
-            self._recall()
+        if parts.admission.released(parts.clerk.releases(), parts.clerk.origin_of, steady_ms(), wall_ms()):
+            self._dispatch.recall()
         reason = parts.clerk.table_reason()
         parts.checks.table.met() if reason is None else parts.checks.table.failed(reason)
         if now >= self._recommit_at:
@@ -387,22 +285,22 @@ class SenderLoop:
                 # Starting again reads the new topic from its start; what is in memory belongs to the old one.
                 raise FatalKafkaError(f"topic {lane.position.topic} was made again")
         topics = [parts.topics.jobs, *parts.topics.retries]
-        circuits = parts.admission.status(_clock_ms())
-        parts.metrics.circuits_open.set(len(parts.admission.open_circuits(_clock_ms())))
-        jobs = measure(self._lanes, topics, parts.metrics, self._consumer.end_offset, _now_ms())
+        circuits = parts.admission.status(steady_ms())
+        parts.metrics.circuits_open.set(len(parts.admission.open_circuits(steady_ms())))
+        jobs = measure(self._lanes, topics, parts.metrics, self._consumer.end_offset, wall_ms())
         self.status = jobs | circuits
 
     # Ending
 
     def _drain(self, deadline: Deadline) -> None:
         """Take nothing more; what is in flight ends or is broken off in time for a last transaction."""
-        log.info("draining", extra={"fields": {"in_flight": len(self._hand.in_flight)}})
+        log.info("draining", extra={"fields": {"in_flight": self._dispatch.in_flight}})
         self._consumer.pause([lane.position for lane in self._lanes])
-        while self._hand.in_flight and deadline.remaining() > SETTLE + BREAK_OFF:
+        while self._dispatch.in_flight and deadline.remaining() > SETTLE + BREAK_OFF:
             self._alive()
             self._parts.lease.tick(boot_clock())
             self._consumer.fetch(BATCH, 0.02)  # keeps the membership; what it brings stays in its topic
-            self._collect()
+            self._dispatch.collect()
             self._writer.write_if_due()
         self._let_go(list(self._lanes), 0.0, time.monotonic() + deadline.remaining() - SETTLE / 2)
 
@@ -413,26 +311,28 @@ class SenderLoop:
         """
         leaving = set(map(id, lanes))
         self._wait_for(leaving, patience)
-        self._parts.sending.cancel(self._hand.sent_from(leaving))
+        self._dispatch.cancel(self._dispatch.sent_from(leaving))
         self._wait_for(leaving, BREAK_OFF)
         self._writer.write_by(until)
 
     def _wait_for(self, lanes: set[int], patience: float) -> None:
         until = time.monotonic() + patience
-        while self._hand.sent_from(lanes) and time.monotonic() < until:
+        while self._dispatch.sent_from(lanes) and time.monotonic() < until:
             time.sleep(0.005)
             self._alive()
             self._parts.lease.tick(boot_clock())
-            self._collect()
+            self._dispatch.collect()
             self._writer.write_if_due()
 
     # The group's listener. All of it is called inside fetch() or close(), on the same thread.
 
     def assigned(self, positions: list[Position]) -> Mapping[Position, int] | None:
         """Partitions of webhook-jobs, and with each the same number of every retry topic."""
+        # A transaction of an earlier generation may still be under way: what it commits is to be read here.
+        self._writer.settle()
         starts = self._ownership.open(positions, alive=self._alive, stopped=self._stop.is_set)
         if starts is not None:
-            self._parts.admission.assigned(numbers(starts), _clock_ms())
+            self._parts.admission.assigned(numbers(starts), steady_ms())
         # On the way out nothing more is taken, and leaving to join again would only cut the drain short.
         return {} if starts is None and self._stop.is_set() else starts
 
@@ -449,25 +349,15 @@ class SenderLoop:
         log.warning("lost", extra={"fields": {"partitions": numbers(positions)}})
         closed = self._close(self._lanes.numbered(p.partition for p in positions))
         self._parts.lease.lost(boot_clock())
-        self._parts.sending.cancel(job for job in self._hand.in_flight if job.gone)
+        self._dispatch.break_off_gone()
         return closed
 
     def _close(self, lanes: Sequence[Lane]) -> list[Position]:
         jobs = [job for lane in lanes for job in lane.jobs.values()]
-        self._parts.admission.gone(numbers(lane.position for lane in lanes), jobs)
         positions = self._ownership.close(lanes)
         self._writer.forget_closed()
-        self._hand.drop_gone()
+        self._dispatch.gone(numbers(positions), jobs)
         return positions
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
-def _clock_ms() -> int:
-    """Of a clock that never goes back: for waits and rates."""
-    return time.monotonic_ns() // 1_000_000
 
 
 def _tell(message: str, failure: Exception, **fields: str) -> None:

@@ -58,6 +58,9 @@ LOOP_MAX_AGE = 60.0
 FETCH_BYTES = 131_072
 """Per partition: retry topics are read a little at a time, and what a pause drops is fetched again."""
 
+FETCH_WAIT_MS = 50
+"""Resumed partitions wait so long for a fetch of the others that brings nothing."""
+
 
 class Sender:
     """Runs the loop and the HTTP thread. Several senders share the job partitions through their group."""
@@ -189,7 +192,12 @@ class Sender:
         return Parts(
             topics=JobTopics(topics.jobs, retry_topics, frozenset(written.values())),
             consumer=lambda loop: GroupConsumer(
-                base, topics.group(ROLE), instance, loop, fetch_bytes=FETCH_BYTES
+                base,
+                topics.group(ROLE),
+                instance,
+                loop,
+                fetch_bytes=FETCH_BYTES,
+                fetch_wait_ms=FETCH_WAIT_MS,
             ),
             producer=TransactionalProducer(
                 {**base, "message.max.bytes": largest},

@@ -1,4 +1,4 @@
-"""Calls into the client that may never return, made so that the caller goes on."""
+"""Calls into the client that take long or may never return, made so that the caller goes on."""
 
 from __future__ import annotations
 
@@ -32,18 +32,24 @@ class Bounded:
 
     def call(self, call: Callable[[], object], timeout: float) -> None:
         """Make the call and raise what it raises; Hung when it takes longer than `timeout` seconds."""
+        done = self.begin(call)
+        if not wait([done], timeout).done:
+            if self._worker is not None:
+                self._worker.calls.put(None)  # if it ever comes back, it is to end
+                self._left.append(self._worker)
+                self._worker = None
+            raise Hung(f"no return within {timeout:g} s")
+        done.result()
+
+    def begin(self, call: Callable[[], object]) -> Future[None]:
+        """Have the call made after those begun before; what it raises comes out of the future."""
         worker = self._worker
         if worker is None:
             self._worker = worker = _Worker(self._name)
             worker.start()
         done: Future[None] = Future()
         worker.calls.put((call, done))
-        if not wait([done], timeout).done:
-            worker.calls.put(None)  # if it ever comes back, it is to end
-            self._left.append(worker)
-            self._worker = None
-            raise Hung(f"no return within {timeout:g} s")
-        done.result()
+        return done
 
 
 class _Worker(threading.Thread):

@@ -69,7 +69,12 @@ class GroupConsumer:
         listener: RebalanceListener,
         *,
         fetch_bytes: int = 1_048_576,
+        fetch_wait_ms: int = 500,
     ) -> None:
+        """fetch_bytes: per partition and fetch; fetch_wait_ms: how long a broker holds a fetch without records.
+
+        While it does, a partition that is resumed waits: there is one fetch at a time for all of a broker's.
+        """
         own: dict[str, Any] = {
             **config,
             "group.id": group_id,
@@ -82,6 +87,7 @@ class GroupConsumer:
             "session.timeout.ms": int(SESSION_TIMEOUT * 1000),
             "heartbeat.interval.ms": int(HEARTBEAT_INTERVAL * 1000),
             "max.partition.fetch.bytes": fetch_bytes,
+            "fetch.wait.max.ms": fetch_wait_ms,
             # New partitions, and topics that were made again, are seen within this time.
             "topic.metadata.refresh.interval.ms": 5_000,
             # The default of 1,000 ms stalls a consumer whenever its local queue has been full.

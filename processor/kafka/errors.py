@@ -4,6 +4,7 @@ KafkaFailure
 ├── BrokerUnavailable       no answer in time; trying again later may help
 ├── MembershipLost          the group has gone on without this member: it has to join again
 ├── TransactionAborted      certainly nothing of the transaction is or will be visible
+│   ├── TransactionFenced   … because the group or the transactional id has gone on without this process
 │   └── RecordTooLarge      … and this record of it can never be written
 ├── TransactionUncertain    the answer to the commit was lost: committed() on the group tells
 └── FatalKafkaError         this client can't go on: the process ends and is started again
@@ -30,6 +31,10 @@ class MembershipLost(KafkaFailure):
 
 class TransactionAborted(KafkaFailure):
     """Nothing of the transaction was or will be committed."""
+
+
+class TransactionFenced(TransactionAborted):
+    """The partitions, or the transactional id, are another process's."""
 
 
 class RecordTooLarge(TransactionAborted):
@@ -131,6 +136,19 @@ def classify(error: KafkaError) -> Kind:
     if error.retriable() or error.code() in _RETRIABLE:
         return Kind.RETRIABLE
     return Kind.ABORT
+
+
+_FENCED = _NOT_A_MEMBER | {
+    KafkaError._FENCED,
+    KafkaError.FENCED_INSTANCE_ID,
+    KafkaError.INVALID_PRODUCER_EPOCH,
+    KafkaError.PRODUCER_FENCED,
+}
+
+
+def is_fenced(error: KafkaError) -> bool:
+    """Whether a transaction was refused because somebody else acts for its partitions or its id."""
+    return error.code() in _FENCED
 
 
 def not_a_member(error: KafkaError) -> bool:

@@ -21,9 +21,11 @@ from processor.kafka.errors import (
     Kind,
     RecordTooLarge,
     TransactionAborted,
+    TransactionFenced,
     TransactionUncertain,
     classify,
     error_of,
+    is_fenced,
 )
 from processor.kafka.records import Commit, OutRecord, Position
 
@@ -212,21 +214,24 @@ class TransactionalProducer:
 
     def _give_up(self, producer: Producer, failure: Exception, *, commit_sent: bool = False) -> None:
         """Leave the transaction by abort, or by dropping the producer; always raises."""
+        aborted: type[TransactionAborted] = TransactionAborted
         if isinstance(failure, KafkaException):
             error = error_of(failure)
             reason = error.str()
+            if is_fenced(error):
+                aborted = TransactionFenced
             if classify(error) is Kind.FATAL:
                 # Fenced, or expired by the broker: no transaction of this producer can be committed any more,
                 # except one whose commit was already on its way.
                 self.discard()
                 if commit_sent:
                     raise TransactionUncertain(reason)
-                raise TransactionAborted(reason)
+                raise aborted(reason)
         else:
             reason = str(failure)
         if not self._abort(producer) and commit_sent:
             raise TransactionUncertain(reason)
-        raise TransactionAborted(reason)
+        raise aborted(reason)
 
     def _abort(self, producer: Producer) -> bool:
         """True when the coordinator has answered; else the producer is dropped."""

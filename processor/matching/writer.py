@@ -7,7 +7,13 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from processor.kafka.errors import FatalKafkaError, RecordTooLarge, TransactionAborted, TransactionUncertain
+from processor.kafka.errors import (
+    FatalKafkaError,
+    RecordTooLarge,
+    TransactionAborted,
+    TransactionFenced,
+    TransactionUncertain,
+)
 from processor.kafka.records import Commit, OutRecord, Position, place_of, position_of
 from processor.kafka.starting import metadata_for
 from processor.matching.batch import Batch
@@ -50,7 +56,8 @@ class BatchWriter:
         try:
             self._write_what_fits(batch, topic_ids, group)
         except TransactionAborted as failure:
-            metrics.transactions["matcher", "aborted"].inc()
+            fenced = isinstance(failure, TransactionFenced)
+            metrics.transactions["matcher", "fenced" if fenced else "aborted"].inc()
             _tell_back("transaction aborted: going back to the committed offsets", failure)
             return False
         except TransactionUncertain as failure:

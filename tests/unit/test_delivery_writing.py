@@ -3,6 +3,7 @@
 The broker's part is played by scripted answers here; tests/e2e and tests/chaos have the real one.
 """
 
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -10,7 +11,7 @@ import pytest
 
 from processor.delivery.lanes import Lane, Lanes
 from processor.delivery.ledger import Entry
-from processor.delivery.writing import COMMIT_RECORDS, Writer
+from processor.delivery.writing import COMMIT_RECORDS, MOST_UNWRITTEN, Writer
 from processor.kafka.errors import (
     BrokerUnavailable,
     FatalKafkaError,
@@ -59,11 +60,25 @@ class Kafka:
         return answer
 
 
+class SlowKafka(Kafka):
+    """Doesn't answer before it is told to."""
+
+    def __init__(self, *script: KafkaFailure | None) -> None:
+        super().__init__(*script)
+        self.answer = threading.Event()
+
+    def write(
+        self, records: Sequence[OutRecord], offsets: Mapping[Position, Commit], group: object | None
+    ) -> None:
+        assert self.answer.wait(10)
+        super().write(records, offsets, group)
+
+
 class Desk:
     """A writer with one lane, and how often each entry was said to be written."""
 
-    def __init__(self, *script: KafkaFailure | None) -> None:
-        self.kafka = Kafka(*script)
+    def __init__(self, *script: KafkaFailure | None, kafka: Kafka | None = None) -> None:
+        self.kafka = kafka or Kafka(*script)
         self.lanes = Lanes()
         self.lane = lane()
         self.lanes.open(self.lane)
@@ -131,6 +146,69 @@ def test_aborted_outcomes_go_with_the_next_transaction_in_their_order() -> None:
     assert desk.told == [b"0", b"1"]
 
 
+def _begun(kafka: SlowKafka) -> Desk:
+    """A transaction with the first jobs is under way, and one more has ended since."""
+    desk = Desk(kafka=kafka)
+    for offset in range(COMMIT_RECORDS):
+        desk.finish(offset)
+    desk.writer.write_if_due()
+    desk.finish(COMMIT_RECORDS)
+    desk.writer.write_if_due()
+    assert desk.writer.under_way
+    assert kafka.written == []
+    return desk
+
+
+def test_what_ends_beside_a_transaction_goes_with_the_next() -> None:
+    kafka = SlowKafka()
+    desk = _begun(kafka)
+    assert desk.writer.due_at is None
+    kafka.answer.set()
+    assert desk.writer.settle()
+    assert kafka.commits[desk.lane.position].next_offset == COMMIT_RECORDS
+    assert len(desk.told) == COMMIT_RECORDS
+    assert desk.writer.write()
+    assert kafka.written[1:] == [[b"%d" % COMMIT_RECORDS]]
+    assert kafka.commits[desk.lane.position].next_offset == COMMIT_RECORDS + 1
+
+
+def test_what_ends_beside_a_transaction_that_fails_comes_behind_it() -> None:
+    kafka = SlowKafka(ABORTED)
+    desk = _begun(kafka)
+    kafka.answer.set()
+    assert not desk.writer.settle()
+    assert desk.writer.write()
+    assert kafka.written == [[b"%d" % offset for offset in range(COMMIT_RECORDS + 1)]]
+    assert kafka.commits[desk.lane.position].next_offset == COMMIT_RECORDS + 1
+
+
+def test_lane_lost_beside_a_transaction_takes_nothing_over_to_its_next_life() -> None:
+    kafka = SlowKafka(ABORTED)
+    desk = _begun(kafka)
+    desk.lanes.close([desk.lane.position])
+    desk.writer.forget_closed()
+    again = lane()
+    desk.lanes.open(again)
+    kafka.answer.set()
+    assert not desk.writer.settle()
+    assert not again.changed
+    assert desk.writer.write()
+    assert kafka.written == []
+
+
+def test_writer_is_full_while_too_much_waits_to_be_written() -> None:
+    kafka = SlowKafka()
+    desk = _begun(kafka)
+    before = [desk.writer.full]
+    for offset in range(COMMIT_RECORDS + 1, MOST_UNWRITTEN):
+        desk.finish(offset)
+        before.append(desk.writer.full)
+    assert before == [False] * (MOST_UNWRITTEN - COMMIT_RECORDS - 1) + [True]
+    kafka.answer.set()
+    assert desk.writer.write()
+    assert desk.writer.full is False
+
+
 @pytest.fixture
 def time_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing becomes due by the passing of time."""
@@ -159,6 +237,7 @@ def test_many_outcomes_do_not_wait_for_the_time() -> None:
     for offset in range(1, COMMIT_RECORDS):
         desk.finish(offset)
     desk.writer.write_if_due()
+    assert desk.writer.settle()
     assert len(desk.kafka.written) == 1
 
 
