@@ -6,7 +6,9 @@ Nothing here ever sees a full URL: a webhook's path is often its credential, so 
 import json
 from typing import Final
 
-from processor.delivery.outcome import Outcome
+import msgspec
+
+from processor.delivery.outcome import Kind, Outcome, Reason, Stage
 from processor.jobs import JobHeaders
 
 MAX_SNIPPET: Final = 1024
@@ -38,24 +40,51 @@ def audit_record(
 
     rule_name, origin: empty where the rule is gone; next_attempt_at_ms: None where there will be none.
     """
-    record = {
-        "job_id": job.job_id,
-        "rule_id": job.rule_id,
-        "rule_uid": job.rule_uid,
-        "rule_name": rule_name,
-        "attempt": job.attempt,
-        "outcome": outcome.kind,
-        "reason": outcome.reason,
-        "stage": outcome.stage,
-        "status": outcome.status,
-        "started_at_ms": outcome.started_at_ms,
-        "duration_ms": outcome.duration_ms,
-        "origin": origin,
-        "next_attempt_at_ms": next_attempt_at_ms,
-        "error": outcome.error,
-        "snippet": outcome.snippet,
-    }
-    return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    record = _Record(
+        job.job_id,
+        job.rule_id,
+        job.rule_uid,
+        rule_name,
+        job.attempt,
+        outcome.kind,
+        outcome.reason,
+        outcome.stage,
+        outcome.status,
+        outcome.started_at_ms,
+        outcome.duration_ms,
+        origin,
+        next_attempt_at_ms,
+        outcome.error,
+        outcome.snippet,
+    )
+    try:
+        return _encode(record)
+    except UnicodeEncodeError:  # a lone surrogate somewhere, which is no UTF-8
+        text = json.dumps(msgspec.structs.asdict(record), ensure_ascii=False, separators=(",", ":"))
+        return text.encode("utf-8", "replace")
+
+
+class _Record(msgspec.Struct, frozen=True, gc=False):
+    """The record's fields in their order."""
+
+    job_id: str
+    rule_id: int
+    rule_uid: str
+    rule_name: str
+    attempt: int
+    outcome: Kind
+    reason: Reason | None
+    stage: Stage | None
+    status: int | None
+    started_at_ms: int
+    duration_ms: int
+    origin: str
+    next_attempt_at_ms: int | None
+    error: str
+    snippet: str
+
+
+_encode: Final = msgspec.json.Encoder().encode
 
 
 def dead_headers(outcome: Outcome, died_at_ms: int) -> list[tuple[str, bytes]]:

@@ -62,5 +62,7 @@ def dead_as_it_is(
 
 def _size(key: bytes | None, value: bytes | None, headers: Headers) -> int:
     """Bytes, rather too many than too few."""
-    texts = sum(len(name.encode()) + len(content or b"") + HEADER for name, content in headers)
+    texts = HEADER * len(headers)
+    for name, content in headers:
+        texts += (len(name) if name.isascii() else len(name.encode())) + len(content or b"")
     return RECORD + len(key or b"") + len(value or b"") + texts

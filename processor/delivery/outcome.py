@@ -6,6 +6,8 @@ One value from which the log line, the audit record, the metrics and the next st
 from dataclasses import dataclass
 from enum import StrEnum
 
+from msgspec import Struct
+
 
 class Kind(StrEnum):
     """The audit record's `outcome`."""
@@ -55,8 +57,7 @@ class Stage(StrEnum):
     STATUS = "status"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True, gc=False):
     """kind and, where it has one, reason; the rest describes the attempt.
 
     stage: where it failed, None when it didn't. status: the HTTP status if one came. error: one short line,

@@ -5,9 +5,11 @@ sender at each hop; headers that this version doesn't know travel along unchange
 """
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Final
+
+from msgspec import Struct
 
 from processor.jobs.errors import JobError, NewerFormat
 
@@ -40,7 +42,7 @@ _KNOWN: Final = frozenset(
     }
 )
 
-_JOB_ID = re.compile(r"msg_[a-z2-7]{32}")
+_JOB_ID = re.compile(rb"msg_[a-z2-7]{32}")
 _TOKEN = re.compile(rb"[\x21-\x7e]*")
 # W3C Trace Context, 3.2: version ff and all-zero ids are invalid; later versions may append fields.
 _TRACEPARENT = re.compile(
@@ -57,9 +59,8 @@ def checked_traceparent(value: bytes | str | None) -> str | None:
     return raw.decode("ascii") if _TRACEPARENT.fullmatch(raw) else None
 
 
-@dataclass(frozen=True, slots=True)
-class JobHeaders:
-    """A job, as its headers tell it.
+class JobHeaders(Struct, frozen=True, gc=False):
+    """A job, as its headers tell it; msgspec.structs.replace makes changed copies.
 
     rule_uid: empty for a rule of a plain producer. rules_offset, rules_topic_id: the rule table the event was
     judged by. matched_at_ms, not_before_ms: ms since 1970. attempt: the number of the next attempt, from 1.
@@ -129,21 +130,24 @@ class JobHeaders:
         # Before anything else: a newer format may have moved any of the others.
         if FORMAT in found and (version := _number(found, FORMAT, 1)) > JOB_FORMAT:
             raise NewerFormat(version, JOB_FORMAT)
-        job_id = _token(found, JOB_ID)
-        if not _JOB_ID.fullmatch(job_id):
-            raise JobError(f"job header {JOB_ID} is not a job id: {job_id[:60]!r}")
+        raw_id = _raw(found, JOB_ID)
+        if not _JOB_ID.fullmatch(raw_id):
+            raise JobError(f"job header {JOB_ID} is not a job id: {raw_id[:60]!r}")
+        rule_id, rule_uid, rules_offset, rules_topic_id, event_topic, event_partition = _shared(
+            *(found.get(name, MISSING) for name in _SHARED)
+        )
         return cls(
-            job_id=job_id,
-            rule_id=_number(found, RULE_ID, 1),
-            rule_uid=_token(found, RULE_UID),
-            rules_offset=_number(found, RULES_OFFSET),
-            rules_topic_id=_token(found, RULES_TOPIC_ID),
-            event_topic=_token(found, EVENT_TOPIC),
-            event_partition=_number(found, EVENT_PARTITION),
-            event_offset=_number(found, EVENT_OFFSET),
-            matched_at_ms=_number(found, MATCHED_AT),
-            attempt=_number(found, ATTEMPT, 1),
-            not_before_ms=_number(found, NOT_BEFORE),
+            raw_id.decode("ascii"),
+            rule_id,
+            rule_uid,
+            rules_offset,
+            rules_topic_id,
+            event_topic,
+            event_partition,
+            _number(found, EVENT_OFFSET),
+            _number(found, MATCHED_AT),
+            _number(found, ATTEMPT, 1),
+            _number(found, NOT_BEFORE),
             deferrals=_number(found, DEFERRALS) if DEFERRALS in found else 0,
             first_attempt=_number(found, FIRST_ATTEMPT, 1) if FIRST_ATTEMPT in found else 1,
             redelivered=_number(found, REDELIVERED, 1) if REDELIVERED in found else 0,
@@ -153,7 +157,27 @@ class JobHeaders:
         )
 
 
-Found = dict[str, bytes | str | None]
+Found = Mapping[str, bytes | str | None]
+
+MISSING: Final = "\0"
+"""In the place of a header that isn't there; no header's text."""
+
+_SHARED: Final = (RULE_ID, RULE_UID, RULES_OFFSET, RULES_TOPIC_ID, EVENT_TOPIC, EVENT_PARTITION)
+"""What many jobs have in common."""
+
+
+@lru_cache(maxsize=4_096)
+def _shared(*values: bytes | str | None) -> tuple[int, str, int, str, str, int]:
+    """What these six say; remembered, because reading them is half of reading a job."""
+    found = {name: value for name, value in zip(_SHARED, values, strict=True) if value != MISSING}
+    return (
+        _number(found, RULE_ID, 1),
+        _token(found, RULE_UID),
+        _number(found, RULES_OFFSET),
+        _token(found, RULES_TOPIC_ID),
+        _token(found, EVENT_TOPIC),
+        _number(found, EVENT_PARTITION),
+    )
 
 
 def _bytes(value: bytes | str | None) -> bytes:
@@ -162,9 +186,10 @@ def _bytes(value: bytes | str | None) -> bytes:
 
 def _raw(found: Found, name: str) -> bytes:
     try:
-        return _bytes(found[name])
+        value = found[name]
     except KeyError:
         raise JobError(f"job header {name} is missing") from None
+    return value if isinstance(value, bytes) else _bytes(value)
 
 
 def _number(found: Found, name: str, minimum: int = 0) -> int:

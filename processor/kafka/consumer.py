@@ -71,7 +71,7 @@ class GroupConsumer:
         fetch_bytes: int = 1_048_576,
         fetch_wait_ms: int = 500,
     ) -> None:
-        """fetch_bytes: per partition and fetch; fetch_wait_ms: how long a broker holds a fetch without records.
+        """fetch_bytes: per partition and fetch; fetch_wait_ms: how long a broker holds an empty fetch.
 
         While it does, a partition that is resumed waits: there is one fetch at a time for all of a broker's.
         """

@@ -1,12 +1,12 @@
 """`tocsin deliveries get` against a broker: where a job is and why, told from topics and commits alone."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from processor.delivery.lookup import Lookup
 from processor.delivery.watermark import Watermark

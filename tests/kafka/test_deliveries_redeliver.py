@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from confluent_kafka.admin import (
     ConfigResource,
     ResourceType,
 )
+from msgspec.structs import replace
 
 from processor.delivery.dead import Selection
 from processor.delivery.outcome import Reason

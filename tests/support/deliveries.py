@@ -1,8 +1,9 @@
 """Jobs, audit records and dead records made by hand."""
 
 import json
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from processor.delivery.audit import dead_headers
 from processor.delivery.outcome import Kind, Outcome, Reason

@@ -1,8 +1,10 @@
 """Lanes, jobs and records as values, for tests of the sender's pure modules."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
+
+from msgspec.structs import replace
 
 from processor.delivery.lanes import JobInHand, Lane
 from processor.delivery.watermark import Watermark

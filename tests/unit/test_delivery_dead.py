@@ -1,6 +1,5 @@
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from processor.delivery.dead import DeadLetters, PutBack, Selection, is_marker, read_dead
 from processor.delivery.outcome import Reason

@@ -1,8 +1,8 @@
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 
 from processor.delivery.decide import Cancel, Decision, Hold, Send, decide, is_behind
 from processor.delivery.outcome import Dead, Reason

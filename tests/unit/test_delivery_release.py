@@ -1,6 +1,5 @@
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from processor.delivery.release import released
 from processor.jobs import JobHeaders, job_id

@@ -1,6 +1,5 @@
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from processor.delivery.dead import DeadLetter
 from processor.delivery.decide import Cancel, Decision, Hold
