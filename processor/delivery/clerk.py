@@ -6,7 +6,6 @@ to ask again.
 
 from __future__ import annotations
 
-import logging
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from processor.delivery.intake import DEAD_HEADERS, dead_as_it_is, read_job
 from processor.delivery.lanes import JobInHand, Lane
 from processor.delivery.ledger import Entry
 from processor.delivery.outcome import Dead, Kind, Outcome, Stage
+from processor.delivery.reports import Reports
 from processor.delivery.retry import Retry, RetryPolicy, after_failure
 from processor.delivery.sending import Attempt
 from processor.jobs import JobHeaders
@@ -34,8 +34,6 @@ from processor.rules.releases import Releases
 from processor.rules.resolve import Resolver
 from processor.rules.schema import TriggerRule
 from processor.rules.table import RuleSnapshot
-
-log = logging.getLogger(__name__)
 
 FRESH_MS: Final = 1_000
 """How long a decision to send holds while the rules stay as they are."""
@@ -82,7 +80,7 @@ class Clerk:
         self._tiers = policy.tiers_ms
         self._rules = rules
         self._resolver = resolver
-        self._metrics = metrics
+        self.reports = Reports(metrics)
         self._chance = chance or random.Random()
 
     def table_reason(self) -> str | None:
@@ -181,20 +179,6 @@ class Clerk:
             lane, record, error, now_ms, dead_topic=policy.dead_topic, largest=policy.largest
         )
 
-    def written(self, entry: Entry) -> None:
-        """An entry is committed: count it."""
-        outcome, metrics = entry.outcome, self._metrics
-        if entry.unreadable:
-            metrics.jobs_unreadable.inc()
-        if outcome is None:
-            return
-        metrics.attempts[outcome.kind.value, outcome.reason.value if outcome.reason else ""].inc()
-        if outcome.kind is Kind.DELIVERED:
-            ended = outcome.started_at_ms + outcome.duration_ms
-            metrics.event_to_delivery.observe((ended - entry.matched_at_ms) / 1000)
-        if outcome.duration_ms:
-            metrics.delivery_duration.observe(outcome.duration_ms / 1000)
-
     def _prepare(self, job: JobInHand, rule: TriggerRule, now_ms: int) -> Attempt | Entry:
         job.rule = rule
         headers = job.headers
@@ -227,7 +211,7 @@ class Clerk:
             records.append(
                 OutRecord(self._policy.dead_topic, job.key, job.body, [*kept, *dead_headers(outcome, now_ms)])
             )
-        self._say(job, outcome)
+        self.reports.say(job, outcome)
         return Entry(job.lane, records, outcome, job.headers.matched_at_ms)
 
     def _retried(self, job: JobInHand, outcome: Outcome, retry: Retry, now_ms: int) -> Entry:
@@ -235,7 +219,7 @@ class Clerk:
             job.headers, attempt=job.headers.attempt + 1, not_before_ms=retry.not_before_ms, deferrals=0
         )
         tier = tiers.tier_for(retry.not_before_ms - now_ms, self._tiers)
-        self._say(job, outcome, retry.not_before_ms)
+        self.reports.say(job, outcome, retry.not_before_ms)
         return Entry(
             job.lane,
             [self._audit(job, outcome, retry.not_before_ms), self._moved(job, headers, tier)],
@@ -250,7 +234,7 @@ class Clerk:
         if job.headers.deferrals:
             return Entry(job.lane, [moved])
         outcome = Outcome(Kind.DEFERRED, now_ms, error=why)
-        self._say(job, outcome, headers.not_before_ms)
+        self.reports.say(job, outcome, headers.not_before_ms)
         return Entry(job.lane, [self._audit(job, outcome, headers.not_before_ms), moved], outcome)
 
     def _moved(self, job: JobInHand, headers: JobHeaders, tier_ms: int) -> OutRecord:
@@ -272,29 +256,3 @@ class Clerk:
             next_attempt_at_ms=next_attempt_at_ms,
         )
         return OutRecord(self._policy.audit_topic, job.headers.job_id.encode(), value, [])
-
-    def _say(self, job: JobInHand, outcome: Outcome, next_attempt_at_ms: int | None = None) -> None:
-        """One wide line per attempt or decision, from the same value as the audit record."""
-        level = logging.INFO if outcome.kind in _GOOD else logging.WARNING
-        if not log.isEnabledFor(level):
-            return
-        fields = {
-            "job_id": job.headers.job_id,
-            "rule_id": job.headers.rule_id,
-            "attempt": job.headers.attempt,
-            "origin": job.origin,
-            "reason": outcome.reason,
-            "stage": outcome.stage,
-            "status": outcome.status,
-            "duration_ms": outcome.duration_ms,
-            "next_attempt_at_ms": next_attempt_at_ms,
-            "error": outcome.error,
-        }
-        log.log(
-            level,
-            outcome.kind.value,
-            extra={"fields": {k: v for k, v in fields.items() if v not in (None, "")}},
-        )
-
-
-_GOOD = frozenset({Kind.DELIVERED, Kind.CANCELLED, Kind.DEFERRED})

@@ -120,7 +120,7 @@ class SenderLoop:
             self._consumer,
             parts.metrics,
             parts.checks,
-            written=parts.clerk.written,
+            written=parts.clerk.reports.written,
             stopped=stop.is_set,
         )
         self._dispatch = Dispatch(
@@ -140,6 +140,7 @@ class SenderLoop:
             self._drain(deadline())
         finally:
             self._consumer.close()
+            parts.clerk.reports.flush()
             parts.checks.loop.rest()
 
     def _claim(self) -> None:
@@ -164,6 +165,7 @@ class SenderLoop:
             self._dispatch.admit()
             self._dispatch.send()
         self._writer.write_if_due()
+        self._parts.clerk.reports.flush()
         self._steer()
         self._look_around()
 
@@ -302,6 +304,7 @@ class SenderLoop:
             self._consumer.fetch(BATCH, 0.02)  # keeps the membership; what it brings stays in its topic
             self._dispatch.collect()
             self._writer.write_if_due()
+            self._parts.clerk.reports.flush()
         self._let_go(list(self._lanes), 0.0, time.monotonic() + deadline.remaining() - SETTLE / 2)
 
     def _let_go(self, lanes: Sequence[Lane], patience: float, until: float) -> None:

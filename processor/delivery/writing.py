@@ -84,10 +84,10 @@ class Writer:
         metrics: Metrics,
         checks: RoleChecks,
         *,
-        written: Callable[[Entry], None],
+        written: Callable[[Sequence[Entry]], None],
         stopped: Callable[[], bool],
     ) -> None:
-        """`written` is told of each entry once it is committed.
+        """`written` is told of entries once they are committed.
 
         `stopped` ends the waiting for a lost answer.
         """
@@ -217,8 +217,7 @@ class Writer:
             return False
         for lane in ended.lanes:
             lane.committed = ended.commits[lane.position]
-        for entry in ended.entries:
-            self._written(entry)
+        self._written(ended.entries)
         return True
 
     def _committed(self, ended: _UnderWay) -> bool:

@@ -16,12 +16,16 @@ logged text can begin a line of its own; only a traceback, in text, has lines be
 import json
 import logging
 import sys
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Literal, TextIO
+from functools import lru_cache
+from typing import Literal, NamedTuple, TextIO
 from urllib.parse import urlsplit
 
-__all__ = ["origin", "set_up_logging"]
+import msgspec
+
+__all__ = ["Lines", "origin", "set_up_logging"]
 
 _OWN = "processor"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -66,41 +70,116 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{shown}" if usual else f"{parts.scheme}://{shown}:{port}"
 
 
-class TextFormatter(logging.Formatter):
+class _Line(NamedTuple):
+    """What one line says. at: seconds since 1970; level: its name."""
+
+    at: float
+    level: str
+    message: str
+    fields: Mapping[str, object]
+
+
+class Lines:
+    """Many lines at the price of one: they are kept until flush() and go out together, in their order.
+
+    A line by itself costs a record, a lock, a write and a flush, more than the HTTP request it tells of. For
+    one thread.
+    """
+
+    def __init__(self, log: logging.Logger) -> None:
+        """They are of `log`, by its level."""
+        self._log = log
+        self._lines: list[_Line] = []
+
+    def wants(self, level: int) -> bool:
+        """Whether a line of this level would go out."""
+        return self._log.isEnabledFor(level)
+
+    def add(self, level: int, message: str, fields: Mapping[str, object]) -> None:
+        """One more, as of now; asked for wants() already."""
+        self._lines.append(_Line(time.time(), logging.getLevelName(level), message, fields))
+
+    def flush(self) -> None:
+        """Hand them over."""
+        if self._lines:
+            lines, self._lines = self._lines, []
+            # Their levels were asked for one by one: the record's own is none of theirs.
+            self._log.handle(
+                self._log.makeRecord(
+                    self._log.name, logging.INFO, "", 0, "lines", (), None, extra={"lines": lines}
+                )
+            )
+
+
+class _Formatter(logging.Formatter):
+    """One line per record, or those that a record of Lines holds."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        where = _short(record.name)
+        lines: list[_Line] | None = getattr(record, "lines", None)
+        if lines is not None:
+            return "\n".join([self._form(line, where, "") for line in lines])
+        found = getattr(record, "fields", None)
+        fields = found if isinstance(found, Mapping) else {}
+        line = _Line(record.created, record.levelname, record.getMessage(), fields)
+        return self._form(line, where, self.formatException(record.exc_info) if record.exc_info else "")
+
+    def _form(self, line: _Line, where: str, traceback: str) -> str:
+        raise NotImplementedError
+
+
+class TextFormatter(_Formatter):
     """A line for people: time, level, where, message, key=value."""
 
-    def format(self, record: logging.LogRecord) -> str:
-        fields = [f"{key}={_as_text(value)}" for key, value in _fields(record).items()]
-        head = f"{_time(record)} {record.levelname:<7} {_short(record.name)}: {_escape(record.getMessage())}"
-        line = " ".join((head, *fields))
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+    def _form(self, line: _Line, where: str, traceback: str) -> str:
+        fields = [f"{key}={_as_text(value)}" for key, value in line.fields.items()]
+        head = f"{_time(line.at)} {line.level:<7} {where}: {_escape(line.message)}"
+        text = " ".join((head, *fields))
+        return f"{text}\n{traceback}" if traceback else text
 
 
-class JsonFormatter(logging.Formatter):
+class JsonFormatter(_Formatter):
     """A line for programs: one JSON object, a traceback inside it as `exception`."""
 
-    def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, object] = {
-            "time": _time(record),
-            "level": record.levelname.lower(),
-            "logger": _short(record.name),
-            "message": record.getMessage(),
+    def _form(self, line: _Line, where: str, traceback: str) -> str:
+        said: dict[str, object] = {
+            "time": _time(line.at),
+            "level": line.level.lower(),
+            "logger": where,
+            "message": line.message,
         }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+        if traceback:
+            said["exception"] = traceback
         # The five names above are what log pipelines look for, so a field never takes their place.
-        line |= {f"{key}_" if key in line else key: value for key, value in _fields(record).items()}
-        return json.dumps(line, default=str)
+        if said.keys() & line.fields.keys():
+            said |= {f"{key}_" if key in said else key: value for key, value in line.fields.items()}
+        else:
+            said.update(line.fields)
+        return _as_json(said)
 
 
-def _fields(record: logging.LogRecord) -> Mapping[str, object]:
-    fields = getattr(record, "fields", None)
-    return fields if isinstance(fields, Mapping) else {}
+def _as_json(line: dict[str, object]) -> str:
+    """In ASCII: a character that some viewer takes for the end of a line doesn't stand in it as it is."""
+    try:
+        encoded = _encode(line)
+        if encoded.isascii():
+            return encoded.decode("ascii")
+    except (TypeError, ValueError, OverflowError, msgspec.MsgspecError):
+        pass  # what msgspec doesn't write: a lone surrogate, a number of many digits
+    return json.dumps(line, default=str)
 
 
-def _time(record: logging.LogRecord) -> str:
-    moment = datetime.fromtimestamp(record.created, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+def _time(at: float) -> str:
+    ms = int(at * 1000)
+    return f"{_second(ms // 1000)}.{ms % 1000:03d}Z"
+
+
+@lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _short(name: str) -> str:

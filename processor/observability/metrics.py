@@ -187,7 +187,7 @@ class Metrics:
             "Records of job topics that were no jobs and went to the dead letters as they were.",
             registry=registry,
         )
-        self.delivery_duration: Final = Histogram(
+        self.delivery_duration: Final = BatchHistogram(
             "tocsin_delivery_duration_seconds",
             "One attempt, from resolving the name to the answer's headers or the failure.",
             buckets=DELIVERY_BUCKETS,

@@ -12,11 +12,11 @@ import socket
 import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import uvloop
+from msgspec.structs import asdict
 
 from processor.delivery.http import Poster, WebhookRequest
 from processor.delivery.tls import tls_context

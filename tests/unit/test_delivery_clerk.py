@@ -303,7 +303,7 @@ class TestWritten:
         metrics = Metrics("1")
         counting = Clerk(POLICY, Rules({}), Resolver(KeyRing.parse([]), References({})), metrics)
         for entry in entries:
-            counting.written(entry)
+            counting.reports.written([entry])
         return [
             line
             for line in generate_latest(metrics.registry).decode().splitlines()

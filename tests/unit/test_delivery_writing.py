@@ -91,7 +91,7 @@ class Desk:
             self.kafka,
             Metrics("1"),
             self.checks,
-            written=lambda entry: self.told.append(entry.records[0].value),
+            written=lambda entries: self.told.extend(entry.records[0].value for entry in entries),
             stopped=lambda: self.stopped,
         )
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from processor.observability.logging import origin, set_up_logging
+from processor.observability.logging import Lines, origin, set_up_logging
 
 log = logging.getLogger("processor.rules.live")
 
@@ -169,3 +169,45 @@ def test_level_is_for_the_own_modules_and_libraries_are_heard_from_warning_on() 
 )
 def test_origin_is_all_of_a_url_that_is_logged(url: str, shown: str) -> None:
     assert origin(url) == shown
+
+
+def test_lines_go_out_together_in_their_order_and_by_their_levels() -> None:
+    out = io.StringIO()
+    set_up_logging("warning", "json", out)
+    lines = Lines(log)
+    assert not lines.wants(logging.INFO)
+    for level, message in ((logging.WARNING, "failed"), (logging.ERROR, "dead")):
+        assert lines.wants(level)
+        lines.add(level, message, {"job_id": "msg_x", "message": "taken"})
+    assert out.getvalue() == ""
+    lines.flush()
+    lines.flush()
+    said = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [(line["level"], line["message"], line["message_"]) for line in said] == [
+        ("warning", "failed", "taken"),
+        ("error", "dead", "taken"),
+    ]
+    assert {line["logger"] for line in said} == {"rules.live"}
+
+
+def test_lines_read_as_others_do_in_text() -> None:
+    out = io.StringIO()
+    set_up_logging("info", "text", out)
+    lines = Lines(log)
+    lines.add(logging.INFO, "delivered", {"status": 200})
+    lines.flush()
+    log.info("delivered", extra={"fields": {"status": 200}})
+    first, second = out.getvalue().splitlines()
+    assert first[24:] == second[24:] == " INFO    rules.live: delivered status=200"
+
+
+@pytest.mark.parametrize(
+    "value", ["a\u2028b", "größe", "\ud800", "\x00\x1b", 10**40, {"a": {1, 2}}, float("nan")]
+)
+def test_json_line_is_one_line_of_ascii_whatever_it_holds(value: object) -> None:
+    out = io.StringIO()
+    set_up_logging("info", "json", out)
+    log.info("m", extra={"fields": {"v": value}})
+    assert out.getvalue().isascii()
+    assert out.getvalue().count("\n") == 1
+    assert "v" in json.loads(out.getvalue())
