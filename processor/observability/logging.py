@@ -163,7 +163,7 @@ def _as_json(line: dict[str, object]) -> str:
     try:
         encoded = _encode(line)
         if encoded.isascii():
-            return encoded.decode("ascii")
+            return msgspec.json.format(encoded, indent=0).decode("ascii")
     except (TypeError, ValueError, OverflowError, msgspec.MsgspecError):
         pass  # what msgspec doesn't write: a lone surrogate, a number of many digits
     return json.dumps(line, default=str)
