@@ -14,6 +14,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from processor.durations import Duration, PositiveDuration, format_duration
+from processor.settings_admin import AdminSettings
 from processor.settings_kafka import KafkaSettings, TopicSettings
 from processor.settings_sources import Group, SettingsError, load_model, wrong
 from processor.settings_values import (
@@ -36,7 +37,7 @@ from processor.settings_values import (
     StartFrom,
 )
 
-__all__ = ["KafkaSettings", "Settings", "SettingsError", "TopicSettings", "load_settings"]
+__all__ = ["AdminSettings", "KafkaSettings", "Settings", "SettingsError", "TopicSettings", "load_settings"]
 
 SHORTEST_TIER = timedelta(seconds=5)
 """A retry topic with this delay always exists: what remains of a longer wait is at most this, in memory."""
@@ -272,6 +273,7 @@ class Settings(Group):
     matcher: MatcherSettings = MatcherSettings()
     sender: SenderSettings = SenderSettings()
     secrets: SecretsSettings = SecretsSettings()
+    admin: AdminSettings = AdminSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     process: ProcessSettings = ProcessSettings()
     logging: LoggingSettings = LoggingSettings()

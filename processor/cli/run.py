@@ -1,9 +1,10 @@
-"""`tocsin run matcher|sender|all`: the roles, as services of one process."""
+"""`tocsin run matcher|sender|admin|all`: the roles, as services of one process."""
 
 from __future__ import annotations
 
 import argparse
 import gc
+import logging
 from collections.abc import Callable, Mapping
 
 from processor import __version__
@@ -14,12 +15,17 @@ from processor.observability.metrics import Metrics
 from processor.observability.server import TelemetryServer
 from processor.observability.tracing import open_tracing
 from processor.rules.service import RulesService
-from processor.settings import Settings
+from processor.settings import Settings, SettingsError
+
+log = logging.getLogger(__name__)
+
+NO_TOKENS = "nobody could use the API without a token; set at least one, or admin.tokens_file"
 
 ROLES = {
     "matcher": "match events against the rules and write webhook jobs",
     "sender": "send webhook jobs, retry and dead-letter them",
-    "all": "matcher and sender in one process, for small installations",
+    "admin": "serve the admin API: rules and deliveries over HTTP",
+    "all": "matcher, sender and, where it has tokens, admin in one process, for small installations",
 }
 
 
@@ -39,6 +45,8 @@ thresholds the search for cycles took a fifth of a busy role's CPU.
 
 def run(args: argparse.Namespace, settings: Settings) -> int:
     """Run until a signal or a failure; 0 when drained after a signal."""
+    if args.role == "admin" and not settings.admin.has_tokens:
+        raise SettingsError(f'admin.tokens (not set): {NO_TOKENS}, such as {{"ops": "TOKEN"}}')
     gc.freeze()  # what has been imported stays
     gc.set_threshold(*GC_THRESHOLDS)
     metrics, health = Metrics(__version__), Health()
@@ -57,6 +65,12 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         sender = Sender(settings, rules.live, metrics, health, tracing)
         parts.append(sender.status)
         roles.append(sender)
+    if args.role in ("admin", "all") and settings.admin.has_tokens:
+        from processor.admin.service import Admin
+
+        roles.append(Admin(settings, rules.live, health))
+    elif args.role == "all":
+        log.info("the admin API is off", extra={"fields": {"reason": f"admin.tokens: {NO_TOKENS}"}})
     telemetry = TelemetryServer(
         settings.telemetry.listen,
         metrics,

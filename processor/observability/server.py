@@ -8,7 +8,6 @@ port can read it.
 import asyncio
 import json
 import logging
-import os
 import socket
 import time
 from collections.abc import Callable, Mapping
@@ -18,8 +17,9 @@ from threading import Thread
 from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 
-from processor.lifecycle import Deadline, Refused
+from processor.lifecycle import Deadline
 from processor.observability.health import Health, Verdict
+from processor.observability.listening import listen_on, shown_address
 from processor.observability.metrics import Metrics
 from processor.settings_values import parse_host_port
 
@@ -78,12 +78,16 @@ class TelemetryServer:
         if self._endpoint is None:
             log.info("telemetry is off: telemetry.listen is empty")
             return
-        listener = _bind(*self._endpoint)
+        listener = listen_on(
+            "telemetry.listen",
+            *self._endpoint,
+            "choose another address (port 0 takes a free port, an empty value turns it off)",
+        )
         started: Future[None] = Future()
         self._thread = Thread(target=self._run, args=(listener, started), name="telemetry", daemon=True)
         self._thread.start()
         started.result()
-        self._address = _text(listener.getsockname())
+        self._address = shown_address(listener.getsockname())
         log.info("listening", extra={"fields": {"address": self._address}})
 
     def stop(self, deadline: Deadline) -> None:
@@ -147,22 +151,3 @@ def _json(body: Mapping[str, object], status: int) -> web.Response:
     return web.Response(
         text=text, status=status, content_type="application/json", headers={"Cache-Control": "no-store"}
     )
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=128)
-    except OSError as error:
-        # create_server's own text repeats the address; the number of a failed resolution is no errno.
-        resolved = error.errno is not None and not isinstance(error, socket.gaierror)
-        reason = os.strerror(error.errno or 0) if resolved else error.strerror
-        raise Refused(
-            f"telemetry.listen: cannot listen on {_text((host, port))}: {reason}; "
-            "choose another address (port 0 takes a free port, an empty value turns it off)"
-        ) from error
-
-
-def _text(address: tuple[str, int] | tuple[str, int, int, int]) -> str:
-    host, port = address[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -8,7 +8,17 @@ fenced writer around changes.py (what a write does) and plan.py (what applying f
 values.py, sealing.py, references.py, resolve.py.
 """
 
-from processor.rules.changes import Applied, Change, Create, Delete, RaiseNextId, Release, Update, Writer
+from processor.rules.changes import (
+    Applied,
+    Change,
+    Create,
+    Delete,
+    RaiseNextId,
+    Rehearsal,
+    Release,
+    Update,
+    Writer,
+)
 from processor.rules.codec import InvalidRule, read_record, to_record
 from processor.rules.errors import (
     FieldError,
@@ -47,6 +57,7 @@ __all__ = [
     "OutOfIds",
     "RaiseNextId",
     "References",
+    "Rehearsal",
     "Release",
     "Releases",
     "Resolver",

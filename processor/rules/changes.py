@@ -7,7 +7,7 @@ and then nothing is written. The store calls it while it holds the table still.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Literal, NamedTuple
 
@@ -35,6 +35,8 @@ class Create:
     draft: RuleDraft
     set: str | None = None
     """Overrides the draft's set."""
+    by: str | None = None
+    """Who wants it, where that isn't the writer itself (`Writer.by`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class Update:
     draft: RuleDraft
     expect: int | None = None
     set: str | None = None
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +84,17 @@ Action = Literal["created", "updated", "deleted"]
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """One change as it was written; `offset` is its record's (None if it could not be seen in time)."""
+    """One change as it was written; `offset` is its record's (None if it could not be seen in time).
+
+    `rule` is what was written, None where a rule was deleted.
+    """
 
     action: Action
     id: int | None
     name: str
     key: bytes
     offset: int | None = None
+    rule: TriggerRule | None = field(default=None, repr=False, compare=False)
 
 
 class Record(NamedTuple):
@@ -142,8 +149,26 @@ def build(changes: Sequence[Change], snapshot: RuleSnapshot, writer: Writer) -> 
     return building.finish(taken, last=taken == len(changes))
 
 
+class Rehearsal:
+    """Whether changes can be made one after the other, found out without making them.
+
+    For who writes the changes of several people in one transaction: a change that can't be made must not
+    take the others along.
+    """
+
+    def __init__(self, snapshot: RuleSnapshot, writer: Writer) -> None:
+        self._building = _Building(snapshot, writer)
+
+    def add(self, change: Change) -> None:
+        """Take this change on after those before. Raises what build() would, and then leaves it out."""
+        self._building.add(change)
+
+
 class _Building:
-    """A transaction being put together: the table as it will be after each change."""
+    """A transaction being put together: the table as it will be after each change.
+
+    A change that raises leaves nothing behind but, at most, an id that is never given out.
+    """
 
     def __init__(self, snapshot: RuleSnapshot, writer: Writer) -> None:
         self._snapshot = snapshot
@@ -213,7 +238,7 @@ class _Building:
         uid = draft.uid if draft.uid and draft.uid not in self._uids else self._writer.new_uid()
         self._uids.add(uid)
         set_name = change.set if change.set is not None else draft.set or ""
-        self._put("created", draft, None, rule_id=rule_id, uid=uid, set_name=set_name)
+        self._put("created", draft, None, rule_id=rule_id, uid=uid, set_name=set_name, by=change.by)
 
     def _update(self, change: Update) -> None:
         rule_id, draft = change.id, change.draft
@@ -230,7 +255,7 @@ class _Building:
         # A plain producer's rule has no uid and gets none: its waiting jobs would be cancelled as those of
         # another rule.
         uid = current.uid if valid is not None or current.uid else self._writer.new_uid()
-        self._put("updated", draft, valid, rule_id=rule_id, uid=uid, set_name=set_name)
+        self._put("updated", draft, valid, rule_id=rule_id, uid=uid, set_name=set_name, by=change.by)
         if valid is not None and valid.name != draft.name:
             self._names[valid.name].discard(rule_id)
 
@@ -256,18 +281,19 @@ class _Building:
         rule_id: int,
         uid: str,
         set_name: str,
+        by: str | None,
     ) -> None:
         rule = draft.to_rule(
             rule_id=rule_id,
             uid=uid,
             set_name=set_name,
-            updated_by=self._writer.by,
+            updated_by=self._writer.by if by is None else by,
             updated_at=self._writer.now(),
             **protected(draft, rule_id, current, self._writer.keys),
         )
         self._names.setdefault(rule.name, set()).add(rule_id)
         key = str(rule_id).encode()
-        self._add(Record(key, to_record(rule)), Applied(action, rule_id, rule.name, key))
+        self._add(Record(key, to_record(rule)), Applied(action, rule_id, rule.name, key, rule=rule))
 
     def _add(self, record: Record, applied: Applied) -> None:
         if record.key in self._touched:

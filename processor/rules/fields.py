@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from processor.filters import FilterError, compile_filter
@@ -204,23 +204,85 @@ def _check_header(value: str | SecretValue) -> None:
         check_header_value(check_secret(value.secret))
 
 
+# What JSON Schema says of a field: the forms that are taken, and no more than it can say of them.
+_TEXT: dict[str, Any] = {"type": "string"}
+_NULL: dict[str, Any] = {"type": "null"}
+_TIME: dict[str, Any] = {"type": "string", "format": "date-time"}
+_REF: dict[str, Any] = {
+    "type": "string",
+    "description": "env:TOCSIN_SECRET_… or file:… (a path below secrets.directory)",
+    "pattern": "^(env:TOCSIN_SECRET_|file:)",
+}
+_SECRET: dict[str, Any] = {
+    "type": "string",
+    "minLength": 1,
+    "description": "Sealed when it is written; reads show ***, and *** written back changes nothing.",
+}
+
+
+def _secret_forms(**more: Any) -> list[dict[str, Any]]:
+    """`{secret: …}` and `{ref: …}`, each with `more` fields."""
+    return [
+        {
+            "type": "object",
+            "properties": {name: schema, **more},
+            "required": [name],
+            "additionalProperties": False,
+        }
+        for name, schema in (("secret", _SECRET), ("ref", _REF))
+    ]
+
+
+_WINDOWS: dict[str, Any] = {
+    "type": "array",
+    "minItems": 1,
+    "maxItems": MAX_SECRETS,
+    "items": {"anyOf": [_TEXT, *_secret_forms(not_before=_TIME, not_after=_TIME)]},
+}
+
 RuleId = Annotated[int, Field(ge=1, le=MAX_ID)]
 Uid = Annotated[str, AfterValidator(_checked(check_uid))]
 Name = Annotated[str, AfterValidator(_checked(_check_name))]
 Text = Annotated[str, null_as(str)]
 Labels = Annotated[dict[str, str], null_as(dict)]
-Accepted = Annotated[tuple[str, ...], BeforeValidator(_read_list)]
+Accepted = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_read_list),
+    WithJsonSchema({"anyOf": [{"type": "array", "items": _TEXT}, _TEXT, _NULL]}),
+]
 """The values a filter accepts; none is any."""
 PatternText = Annotated[str, AfterValidator(_checked(_check_pattern)), null_as(str)]
 EventPattern = Annotated[dict[str, Any] | None, BeforeValidator(_check_filter)]
 """An event pattern as it was written (processor.filters)."""
-Moment = Annotated[datetime, BeforeValidator(_read_time)]
-SigningSecret = Annotated[Secret | Reference | tuple[SecretWindow, ...] | None, BeforeValidator(_read_secret)]
-RateLimit = Annotated[Rate | None, BeforeValidator(_read_rate)]
+Moment = Annotated[datetime, BeforeValidator(_read_time), WithJsonSchema(_TIME)]
+SigningSecret = Annotated[
+    Secret | Reference | tuple[SecretWindow, ...] | None,
+    BeforeValidator(_read_secret),
+    WithJsonSchema({"anyOf": [_TEXT, *_secret_forms(), _WINDOWS, _NULL]}),
+]
+RateLimit = Annotated[
+    Rate | None,
+    BeforeValidator(_read_rate),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": "^[0-9]+(/[smh])?$", "examples": ["20/s"]},
+                {"type": "integer", "minimum": 1},
+                _NULL,
+            ]
+        }
+    ),
+]
 TargetValue = Annotated[
-    str | SecretTarget | Reference, AfterValidator(_checked(_check_target)), BeforeValidator(_read_target)
+    str | SecretTarget | Reference,
+    AfterValidator(_checked(_check_target)),
+    BeforeValidator(_read_target),
+    WithJsonSchema({"anyOf": [_TEXT, _secret_forms(origin=_TEXT)[0], _secret_forms()[1]]}),
 ]
 HeaderName = Annotated[str, AfterValidator(_checked(check_header_name))]
 HeaderValue = Annotated[
-    str | Secret | Reference, AfterValidator(_checked(_check_header)), BeforeValidator(_read_header)
+    str | Secret | Reference,
+    AfterValidator(_checked(_check_header)),
+    BeforeValidator(_read_header),
+    WithJsonSchema({"anyOf": [_TEXT, *_secret_forms()]}),
 ]

@@ -56,7 +56,7 @@ def test_unknown_variable_is_named(variable: str, hint: str) -> None:
             "sender: {tls: {certificat: x}}",
             "sender.tls.certificat ({}): unknown setting; did you mean sender.tls.certificate?",
         ),
-        ("admin: {listen: x}", "admin ({}): unknown setting"),
+        ("scanner: {node: x}", "scanner ({}): unknown setting"),
         ("kafka: 5", "kafka ({}): must be a map of settings"),
         ("[1]", "{}: must be a map of settings"),
         ("topics: {prefix: a., prefix: b.}", "{}: prefix is there twice, the second time in line 1"),

@@ -1,0 +1,106 @@
+"""The JSON Schemas of what goes in and out, made from the very models that read rules. Pure."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from processor.admin import models
+from processor.admin.showing import READ_ONLY
+from processor.rules.schema import RuleDraft, TriggerRule
+
+REF: Final = "#/components/schemas/{model}"
+
+_MODELS: Final[tuple[type[BaseModel], ...]] = models.ALL
+
+
+def components() -> dict[str, Any]:
+    """Every component by name."""
+    found: dict[str, Any] = {}
+    for model in _MODELS:
+        _add(found, model.__name__, model)
+    _add(found, "RuleDraft", RuleDraft)
+    _add(found, "Rule", TriggerRule)
+    _write_side(found["RuleDraft"])
+    _read_side(found["Rule"])
+    found["RulePatch"] = _patch(found["RuleDraft"])
+    found["Rules"] = _page("Rule", "Rules.")
+    return found
+
+
+def page_of(model: str, description: str, **more: Any) -> dict[str, Any]:
+    """The schema of a page of `model`."""
+    page = _page(model, description)
+    page["properties"] |= more
+    page["required"] += list(more)
+    return page
+
+
+def _add(found: dict[str, Any], name: str, model: type[BaseModel]) -> None:
+    schema = model.model_json_schema(ref_template=REF)
+    for inner, definition in schema.pop("$defs", {}).items():
+        found.setdefault(inner, definition)
+    found[name] = schema
+
+
+def _write_side(schema: dict[str, Any]) -> None:
+    """What only a read has may come back and is passed over."""
+    for name in (*READ_ONLY, "updated_by", "updated_at"):
+        schema["properties"][name] = {"readOnly": True, "description": "Passed over when it is written."}
+    schema["properties"]["kind"] = {"const": "TriggerRule", "description": "As files have it."}
+
+
+def _read_side(schema: dict[str, Any]) -> None:
+    text: dict[str, Any] = {"type": "string"}
+    error = {"$ref": REF.format(model="WrongField")}
+    schema["properties"] |= {
+        "id": {
+            "anyOf": [schema["properties"]["id"], {"type": "null"}],
+            "description": "null: its key is none.",
+        },
+        "key": {**text, "description": "The record's key."},
+        "status": {"enum": ["valid", "invalid"], "description": "An invalid one fires nothing."},
+        "reason": {"type": ["string", "null"], "description": "Why it is invalid."},
+        "offset": {"type": "integer", "minimum": 0, "description": "Where its record stands: its revision."},
+        "unsealed": {
+            "type": "array",
+            "items": text,
+            "description": "Fields whose secret stands in the topic as plain text.",
+        },
+        "warnings": {
+            "type": "array",
+            "items": error,
+            "description": "After a write: what may keep the rule from working.",
+        },
+    }
+    schema["properties"]["name"].pop("minLength", None)
+    schema["required"] = ["id", "uid", "name", "key", "status", "reason", "offset"]
+    schema["description"] = "A rule as it is shown; of an invalid record what can be read of it."
+
+
+def _patch(draft: dict[str, Any]) -> dict[str, Any]:
+    """A draft with nothing required, in which every field may be null."""
+    properties = {
+        name: {"anyOf": [schema, {"type": "null"}]} if not schema.get("readOnly") else schema
+        for name, schema in draft["properties"].items()
+    }
+    return {
+        "type": "object",
+        "description": "Fields to change; null takes one back to its default.",
+        "properties": properties,
+        "additionalProperties": False,
+    }
+
+
+def _page(model: str, description: str) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "description": description,
+        "properties": {
+            "items": {"type": "array", "items": {"$ref": REF.format(model=model)}},
+            "next": {"type": ["string", "null"], "description": "The cursor of the next page."},
+        },
+        "required": ["items", "next"],
+        "additionalProperties": False,
+    }

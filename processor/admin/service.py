@@ -1,0 +1,205 @@
+"""The admin API as a service: makes its parts from the settings, and owns the event loop and the threads."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future
+from datetime import timedelta
+from typing import Final
+
+from aiohttp import web
+from aiohttp.http import HttpProcessingError
+
+from processor.admin import operations
+from processor.admin.describing import Description
+from processor.admin.operations import OPERATIONS
+from processor.admin.rules import RuleRoutes
+from processor.admin.server import Gate, Handler, Limits, make_app
+from processor.admin.targets import TargetCheck
+from processor.admin.tokens import CurrentTokens
+from processor.admin.writing import RuleWriter
+from processor.delivery.resolver import ThreadResolver
+from processor.egress import EgressPolicy
+from processor.lifecycle import Deadline, Refused
+from processor.observability.health import Health
+from processor.observability.listening import listen_on, shown_address
+from processor.rules.changes import Writer
+from processor.rules.live import LiveRules
+from processor.rules.store import RuleStore
+from processor.settings import Settings
+from processor.settings_admin import AdminTlsSettings
+from processor.settings_values import parse_host_port
+
+log = logging.getLogger(__name__)
+
+ROLE: Final = "admin"
+
+LOOP_MAX_AGE: Final = 60.0
+"""Seconds the event loop may go without a turn."""
+
+STORE_TIMEOUT: Final = timedelta(seconds=10)
+"""How long a write may take before it is given up."""
+
+KEEP_ALIVE: Final = 75.0
+"""Seconds an idle connection is kept."""
+
+_REMEDY: Final = "choose another address (port 0 takes a free port)"
+_BEAT_EVERY = 1.0
+_DRAIN_SHARE = 0.8
+
+
+class Admin:
+    """Serves the API on a thread of its own. Any number of processes may do so side by side."""
+
+    def __init__(
+        self, settings: Settings, rules: LiveRules, health: Health, *, limits: Limits | None = None
+    ) -> None:
+        """`rules` is started and stopped by whoever made it. Opens no connection yet.
+
+        Raises Refused where the tokens file or the certificate can't be used.
+        """
+        self._settings = settings
+        self._rules = rules
+        self._tokens = CurrentTokens(settings.admin, time.monotonic)
+        self._limits = limits or Limits()
+        self._tls = _tls(settings.admin.tls)
+        self._endpoint = parse_host_port(settings.admin.listen)
+        self._beats = health.heartbeat("admin.loop", LOOP_MAX_AGE)
+        self._listens = health.condition("admin.listening")
+        health.ask("admin.table", lambda: rules.state()[2])
+        writer = Writer.of(settings, ROLE)
+        self._writer = RuleWriter(RuleStore(settings, writer, timeout=STORE_TIMEOUT), rules, writer)
+        self._address: str | None = None
+        self._stopping: Future[None] = Future()
+        self._thread: threading.Thread | None = None
+        self._failed: BaseException | None = None
+
+    @property
+    def name(self) -> str:
+        """For logs."""
+        return ROLE
+
+    @property
+    def address(self) -> str | None:
+        """`host:port` as it is listened on, None before start()."""
+        return self._address
+
+    @property
+    def failed(self) -> BaseException | None:
+        """Why it ended by itself, if it did."""
+        return self._failed or self._writer.failed
+
+    def start(self) -> None:
+        """Open the port and answer on it. Blocks for milliseconds. Raises Refused if it can't be had."""
+        listener = listen_on("admin.listen", *self._endpoint, _REMEDY)
+        started: Future[None] = Future()
+        self._writer.start()
+        self._thread = threading.Thread(target=self._run, args=(listener, started), name=ROLE, daemon=True)
+        self._thread.start()
+        started.result()
+        self._address = shown_address(listener.getsockname())
+        self._listens.met()
+        log.info("listening", extra={"fields": {"address": self._address, "tls": self._tls is not None}})
+
+    def stop(self, deadline: Deadline) -> None:
+        """Answer what has been asked, take nothing more, by the deadline."""
+        if self._thread is None:
+            return
+        self._listens.failed("draining")
+        if not self._stopping.done():
+            self._stopping.set_result(None)
+        self._thread.join(deadline.remaining())
+        self._writer.stop(deadline.remaining())
+        if self._thread.is_alive():
+            raise TimeoutError("the admin API did not drain in time")
+
+    def _run(self, listener: socket.socket, started: Future[None]) -> None:
+        try:
+            asyncio.run(self._serve(listener, started))
+        except BaseException as failure:  # noqa: BLE001 - handed on: to start() or, later, to lifecycle
+            if started.done():
+                self._failed = failure
+            else:
+                started.set_exception(failure)
+
+    async def _serve(self, listener: socket.socket, started: Future[None]) -> None:
+        app = make_app(
+            OPERATIONS, self._handlers(), Gate(self._tokens, self._limits), tls=self._tls is not None
+        )
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            logger=_http_log(),
+            keepalive_timeout=KEEP_ALIVE,
+            # For what is being answered; the rest of the time is the writing thread's.
+            shutdown_timeout=_DRAIN_SHARE * self._settings.process.shutdown_timeout.total_seconds(),
+        )
+        await runner.setup()
+        beating = asyncio.create_task(self._beat())
+        try:
+            await web.SockSite(runner, listener, ssl_context=self._tls).start()
+            started.set_result(None)
+            await asyncio.wrap_future(self._stopping)
+        finally:
+            await runner.cleanup()
+            beating.cancel()
+            self._beats.rest()
+
+    async def _beat(self) -> None:
+        while True:
+            self._beats.beat(time.monotonic())
+            await asyncio.sleep(_BEAT_EVERY)
+
+    def _handlers(self) -> Mapping[str, Handler]:
+        settings = self._settings
+        targets = TargetCheck(
+            EgressPolicy.of(settings.sender.egress),
+            ThreadResolver(),
+            time.monotonic,
+            by_proxy=settings.sender.egress.proxy is not None,
+        )
+        rules = RuleRoutes(self._rules, self._writer, targets)
+        about = Description()
+        return {
+            operations.LIST_RULES.id: rules.list,
+            operations.CREATE_RULE.id: rules.create,
+            operations.GET_RULE.id: rules.get,
+            operations.REPLACE_RULE.id: rules.replace,
+            operations.PATCH_RULE.id: rules.patch,
+            operations.DELETE_RULE.id: rules.delete,
+            operations.OPENAPI.id: about.openapi,
+            operations.DOCS.id: about.docs,
+        }
+
+
+def _tls(settings: AdminTlsSettings) -> ssl.SSLContext | None:
+    if settings.certificate is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        # An encrypted key would make OpenSSL ask on the terminal.
+        context.load_cert_chain(settings.certificate, settings.key, password=_no_password)
+    except (OSError, ValueError) as error:
+        name = "admin.tls.certificate" + (" or admin.tls.key" if settings.key is not None else "")
+        raise Refused(f"{name}: {settings.certificate} can't be used: {error}") from None
+    return context
+
+
+def _no_password() -> str:
+    raise ValueError("the private key is encrypted; give it without a password")
+
+
+def _http_log() -> logging.Logger:
+    """aiohttp's own words, without a traceback for each client that does not speak HTTP."""
+    logger = logging.getLogger("processor.admin.http")
+    if not logger.filters:
+        logger.addFilter(lambda r: not (r.exc_info and isinstance(r.exc_info[1], HttpProcessingError)))
+    return logger
