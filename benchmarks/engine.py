@@ -12,7 +12,8 @@ from benchmarks.matcher import TARGET
 from benchmarks.report import Report, Target, times, us
 from benchmarks.scale import Scale
 from processor.events import Event, EventDecoder, EventFields
-from processor.matching.engine import RuleSet
+from processor.matching.building import compiled
+from processor.patterns.sets import SetCompiler
 from processor.rules import TriggerRule
 
 HITS = 1
@@ -27,7 +28,7 @@ def run(scale: Scale, report: Report) -> None:
     events = [event for event in decoded if isinstance(event, Event)]
     for rules in scale.rule_counts:
         say(f"engine, {rules:,} rules")
-        ruleset = RuleSet({n + 1: _rule(n, rules) for n in range(rules)})
+        ruleset = compiled({n + 1: _rule(n, rules) for n in range(rules)}, SetCompiler())
         patterns = [workload.pattern(n, rules) for n in range(rules)]
         loops = {
             "Python re, rule by rule": _python_re(patterns),

@@ -14,24 +14,27 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from benchmarks import workload
 from benchmarks.ground import PARTITIONS, Ground, Installation
 from benchmarks.matcher import TARGET
 from processor.events import Event, EventDecoder, EventFields
-from processor.jobs import EventJobs
 from processor.kafka.config import client_config
 from processor.kafka.consumer import GroupConsumer
-from processor.kafka.records import Commit, InRecord, OutRecord, Position
+from processor.kafka.records import Commit, InRecord, Position, position_of
 from processor.kafka.starting import metadata_for
 from processor.kafka.table import EndOffset
 from processor.kafka.transaction import TransactionalProducer
 from processor.matching.batch import Batch
-from processor.matching.engine import CompiledRule, RuleSet
-from processor.matching.judge import Judge, Version
+from processor.matching.building import compiled
+from processor.matching.judge import Judge, Seen, Version
+from processor.patterns.sets import SetCompiler
 from processor.rules import TriggerRule
 
-FETCH, LINGER = 500, 0.002
+FETCH, LINGER = 2_000, 0.002
+RUN = 500
+"""Records of one partition that come together, as they do from a broker with a backlog."""
 TOPIC_ID = "A" * 22
 
 
@@ -61,10 +64,10 @@ class Given:
         return "event-log"
 
     def partition(self) -> int:
-        return self.number % PARTITIONS
+        return self.number // RUN % PARTITIONS
 
     def offset(self) -> int:
-        return self.number // PARTITIONS
+        return self.number
 
     def key(self) -> bytes | None:
         return None
@@ -80,56 +83,49 @@ class Given:
 
 
 class Steps:
-    """The judge's path over batches of records; `jobs` are what it made of the last one."""
+    """What Judging does over batches of records; `jobs` are what it made of the last one."""
 
     def __init__(self, timer: Timer, rules: Mapping[int, TriggerRule]) -> None:
         self._timer = timer
         self._decoder = EventDecoder(EventFields())
-        self._ruleset = RuleSet(rules)
+        self._judge = Judge(self._decoder, "webhook-jobs", "events.dead")
+        self._ruleset = compiled(rules, SetCompiler())
         self.events = 0
         self.jobs = 0
 
     def judge(self, records: Sequence[InRecord]) -> Batch:
-        """What Judge.judge() and the loop do for each record, one step after the other."""
-        timer, now, now_ms = self._timer, time.monotonic(), time.time_ns() // 1_000_000
-        with timer.step("position and offset"):
-            places = [(Position(r.topic() or "", r.partition() or 0), r.offset() or 0) for r in records]
-        with timer.step("decode"):
-            decode = self._decoder.decode
-            events = [decode(r.value()) for r in records]
-        assert all(isinstance(event, Event) for event in events)
-        with timer.step("match"):
-            match = self._ruleset.match
-            fired: list[list[CompiledRule]] = [match(e) for e in events if isinstance(e, Event)]
-        with timer.step("build jobs"):
-            made = [
-                _jobs(event, rules, place, record, now_ms) if rules and isinstance(event, Event) else []
-                for event, rules, place, record in zip(events, fired, places, records, strict=True)
-            ]
+        """The steps for each run of one partition, one after the other."""
         batch = Batch()
-        with timer.step("add to the batch"):
-            for record, (position, _), jobs in zip(records, places, made, strict=True):
-                batch.add(record, position, jobs, "matched" if jobs else "unmatched", now)
+        with self._timer.step("runs of one partition"):
+            runs = [(position, list(run)) for position, run in groupby(records, position_of)]
+        for position, run in runs:
+            self._judge_run(batch, position, run)
         self.events += len(records)
         self.jobs += len(batch.records)
         return batch
 
-
-def _jobs(
-    event: Event, rules: Iterable[CompiledRule], place: tuple[Position, int], record: InRecord, now_ms: int
-) -> list[OutRecord]:
-    position, offset = place
-    record.headers()  # where a traceparent would be
-    jobs = EventJobs(
-        topic=position.topic,
-        topic_id=TOPIC_ID,
-        partition=position.partition,
-        offset=offset,
-        rules_topic_id=TOPIC_ID,
-        rules_offset=1,
-        matched_at_ms=now_ms,
-    )
-    return [OutRecord("webhook-jobs", *jobs.job(rule.jobs, event.body)) for rule in rules]
+    def _judge_run(self, batch: Batch, position: Position, run: Sequence[InRecord]) -> None:
+        timer, now, now_ms = self._timer, time.monotonic(), time.time_ns() // 1_000_000
+        version = Version(self._ruleset, TOPIC_ID, 1)
+        with timer.step("values"):
+            values = [record.value() for record in run]
+        with timer.step("decode"):
+            texts = self._decoder.texts_of(values)
+        assert texts is not None
+        with timer.step("match"):
+            fired = list(self._ruleset.among(texts, values))
+        with timer.step("build jobs"):
+            made = []
+            for place, rules in fired:
+                text = texts[place]
+                event = Event(text.severity, text.source, text.message, values[place] or b"", False, 0)
+                seen, record = Seen(event, rules), run[place]
+                made.append((record, self._judge.judge(seen, record, position, TOPIC_ID, version, now_ms)))
+        with timer.step("add to the batch"):
+            for record, judged in made:
+                batch.add(record, judged.records, "matched", now)
+            batch.outcomes["unmatched"] += len(run) - len(made)
+            batch.advance(position, (run[-1].offset() or 0) + 1, now)
 
 
 class _FromTheStart:
@@ -184,14 +180,13 @@ def _first(consumer: GroupConsumer) -> Sequence[InRecord]:
 
 
 def _profiled(values: Sequence[bytes], rules: Mapping[int, TriggerRule]) -> None:
-    """cProfile of Judge.judge itself: which functions, in the order of their own time."""
-    judge = Judge(EventDecoder(EventFields()), "webhook-jobs", "events.dead")
-    version = Version(RuleSet(rules), TOPIC_ID, 1)
-    records = [(Given(n, value), Position("event-log", n % PARTITIONS)) for n, value in enumerate(values)]
+    """cProfile of the judging: which functions, in the order of their own time."""
+    steps = Steps(Timer(), rules)
+    records = [Given(n, value) for n, value in enumerate(values)]
     profile = cProfile.Profile()
     profile.enable()
-    for record, position in records:
-        judge.judge(record, position, TOPIC_ID, version, 1_700_000_000_000)
+    for start in range(0, len(records), FETCH):
+        steps.judge(records[start : start + FETCH])
     profile.disable()
     pstats.Stats(profile, stream=sys.stdout).sort_stats("tottime").print_stats(20)
 

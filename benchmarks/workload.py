@@ -85,9 +85,10 @@ def sent_at(body: bytes) -> int | None:
 def pattern(number: int, of: int) -> str:
     """The regex of rule `number` (from 0) of `of` rules, a power of ten up to CODES."""
     digits = len(str(of)) - 1
+    any_digits = rf"\d{{{4 - digits}}}" if digits < 4 else ""
     verb = _VERBS[number % 10]
     return _PATTERNS[number % len(_PATTERNS)].format(
-        code=rf"code=\d{{{4 - digits}}}{number:0{digits}d}",
+        code=f"code={any_digits}{number:0{digits}d}",
         verb=verb,
         VERB=verb.upper(),
         noun=_NOUNS[number // 10 % 10] if of > 10 else r"\w+",

@@ -6,8 +6,8 @@ pure. Start at `EventDecoder`; lookup.py finds a field by its path, text.py mend
 mends, depth.py keeps nesting within what the decoder can bear. document.py decodes all of an event.
 """
 
-from processor.events.decoder import EventDecoder
+from processor.events.decoder import EventDecoder, Texts
 from processor.events.document import document
 from processor.events.event import Event, EventFields, Reason, Unreadable
 
-__all__ = ["Event", "EventDecoder", "EventFields", "Reason", "Unreadable", "document"]
+__all__ = ["Event", "EventDecoder", "EventFields", "Reason", "Texts", "Unreadable", "document"]

@@ -234,22 +234,20 @@ class GroupConsumer:
             self.subscribe(self._topics)
 
     def _sort(self, messages: list[Message]) -> Fetched:
+        # Nearly always there is nothing to sort, and what is done for each record counts.
+        if not self._floor and not [message for message in messages if message.error() is not None]:
+            return Fetched(messages, ())
         records: list[InRecord] = []
         ends: list[tuple[Position, int]] = []
-        floor = self._floor
         for message in messages:
             error = message.error()
             if error is None:
-                if floor and self._is_stale(message):
-                    continue
-                records.append(message)
+                if not (self._floor and self._is_stale(message)):
+                    records.append(message)
             elif error.code() == KafkaError._PARTITION_EOF:
-                ends.append(
-                    (
-                        Position(str(message.topic()), int(message.partition() or 0)),
-                        int(message.offset() or 0),
-                    )
-                )
+                end = Position(str(message.topic()), int(message.partition() or 0))
+                ends.append((end, int(message.offset() or 0)))
+                self._floor.pop(end, None)
             elif error.code() == KafkaError._AUTO_OFFSET_RESET:
                 # The offset to fetch doesn't exist. Fetching has stopped, and a seek() can't start it again;
                 # assigned() sees what there is to read instead.
@@ -260,10 +258,18 @@ class GroupConsumer:
         return Fetched(records, ends)
 
     def _is_stale(self, message: Message) -> bool:
-        """Records from before a seek() may still be in the client's queue."""
+        """Records from before a seek() may still be in the client's queue.
+
+        None comes behind the first that is not, or behind an end: so it isn't asked for longer.
+        """
         position = Position(str(message.topic()), int(message.partition() or 0))
         least = self._floor.get(position)
-        return least is not None and int(message.offset() or 0) < least
+        if least is None:
+            return False
+        if int(message.offset() or 0) < least:
+            return True
+        del self._floor[position]
+        return False
 
     def _complain(self, error: KafkaError) -> None:
         if classify(error) is Kind.FATAL:

@@ -19,6 +19,11 @@ HIT_WAIT = 0.005
 wasted.
 """
 
+BEHIND_WAIT = 0.05
+"""Seconds a hit waits while there is a backlog: nobody would feel a few ms less, and a commit for every few
+events would make the backlog last.
+"""
+
 QUIET_WAIT = 0.1
 """Seconds between commits of offsets alone."""
 
@@ -43,26 +48,25 @@ class Batch:
         self.records: list[OutRecord] = []
         self.next_offsets: dict[Position, int] = {}
         self.outcomes: dict[Outcome, int] = {"matched": 0, "unmatched": 0, "dead": 0}
+        self.behind = False
+        """Whether more events are waiting than one fetch brings."""
+        self.repaired = 0
+        self.wrong_types = 0
         self._made: list[_Made] = []
         self._bytes = 0
         self._hit_at: float | None = None
         self._since: float | None = None
 
     def add(
-        self, event: InRecord, position: Position, records: Sequence[OutRecord], outcome: Outcome, now: float
+        self, event: InRecord, records: Sequence[OutRecord], outcome: Literal["matched", "dead"], now: float
     ) -> None:
-        """Take the judgement of `event` at `position`: its jobs, its dead letter, or nothing.
-
-        `now`: monotonic seconds.
-        """
-        self.advance(position, (event.offset() or 0) + 1, now)
+        """Take what the judgement of `event` made: its jobs, or its dead letter. `now`: monotonic seconds."""
         self.outcomes[outcome] += 1
-        if records:
-            if self._hit_at is None:
-                self._hit_at = now
-            self._made.append(_Made(len(self.records), event, outcome))
-            self.records.extend(records)
-            self._bytes += sum(len(r.value or b"") + 512 for r in records)
+        if self._hit_at is None:
+            self._hit_at = now
+        self._made.append(_Made(len(self.records), event, outcome))
+        self.records.extend(records)
+        self._bytes += sum(len(r.value or b"") + 512 for r in records)
 
     def advance(self, position: Position, next_offset: int, now: float) -> None:
         """Everything before `next_offset` is judged (or is a marker that no reader sees)."""
@@ -76,7 +80,9 @@ class Batch:
         if self._since is None:
             return None
         quiet = self._since + QUIET_WAIT
-        return quiet if self._hit_at is None else min(quiet, self._hit_at + HIT_WAIT)
+        if self._hit_at is None:
+            return quiet
+        return min(quiet, self._hit_at + (BEHIND_WAIT if self.behind else HIT_WAIT))
 
     def full(self) -> bool:
         """True when it must be written before more is added."""

@@ -1,14 +1,20 @@
-"""One event record in, its jobs or its dead letter out. Pure: the time of the match is passed in."""
+"""One event record in, its jobs or its dead letter out. Pure: the time of the match is passed in.
+
+In two steps, because most events fire nothing: `look` is what every event costs, `judge` what comes of those
+at which it has seen something.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from processor.events import EventDecoder, Unreadable
+from processor.events import Event, EventDecoder, Unreadable
 from processor.jobs import EventJobs, checked_traceparent
 from processor.kafka.records import InRecord, OutRecord, Position, headers_of
 from processor.matching.batch import Outcome
 from processor.matching.engine import RuleSet
+from processor.matching.rule import CompiledRule
 
 REASON: Final = "tocsin-reason"
 EVENT_TOPIC: Final = "tocsin-event-topic"
@@ -26,6 +32,13 @@ class Version(NamedTuple):
     rules: RuleSet
     topic_id: str
     next_offset: int
+
+
+class Seen(NamedTuple):
+    """An event that fires something, or that can be read but not as it is."""
+
+    event: Event
+    fired: Sequence[CompiledRule]
 
 
 class Judgement(NamedTuple):
@@ -47,15 +60,47 @@ class Judge:
         self._jobs_topic = jobs_topic
         self._dead_topic = dead_topic
 
-    def judge(
-        self, record: InRecord, position: Position, topic_id: str, version: Version, now_ms: int
+    def look(self, values: Sequence[bytes | None], rules: RuleSet) -> Iterator[tuple[int, Seen | Unreadable]]:
+        """Look at many events: those that fire or have anything unusual, by their place among them."""
+        usual = self._decoder.texts_of(values)
+        if usual is None:
+            yield from self._look_at_each(values, rules)
+            return
+        for place, fired in rules.among(usual, values):
+            texts = usual[place]
+            event = Event(texts.severity, texts.source, texts.message, values[place] or b"", False, 0)
+            yield place, Seen(event, fired)
+
+    def _look_at_each(
+        self, values: Sequence[bytes | None], rules: RuleSet
+    ) -> Iterator[tuple[int, Seen | Unreadable]]:
+        for place, value in enumerate(values):
+            event = self._decoder.decode(value)
+            if isinstance(event, Unreadable):
+                yield place, event
+                continue
+            fired = rules.match(event)
+            if fired or event.repaired or event.wrong_types:
+                yield place, Seen(event, fired)
+
+    def judge(  # noqa: PLR0917 - called for every hit; names would cost
+        self,
+        seen: Seen | Unreadable,
+        record: InRecord,
+        position: Position,
+        topic_id: str,
+        version: Version,
+        now_ms: int,
     ) -> Judgement:
-        """`topic_id`: of the event's topic; `now_ms`: the time of the match, ms since 1970."""
-        event = self._decoder.decode(record.value())
-        if isinstance(event, Unreadable):
-            letter = self._letter(record, position, event.reason, record.value())
-            return Judgement([letter], "dead", reason=event.reason)
-        fired = version.rules.match(event)
+        """What becomes of the event of which this has been seen.
+
+        `topic_id`: of the event's topic; `version`: whose rules looked; `now_ms`: the time of the match, ms
+        since 1970.
+        """
+        if isinstance(seen, Unreadable):
+            letter = self._letter(record, position, seen.reason, record.value())
+            return Judgement([letter], "dead", reason=seen.reason)
+        event, fired = seen
         if not fired:
             return Judgement([], "unmatched", event.repaired, event.wrong_types)
         jobs = EventJobs(

@@ -11,28 +11,33 @@ are *behind*: nothing more of them is judged until they are fetched again from w
 from __future__ import annotations
 
 import logging
+import operator
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from processor.kafka.consumer import GroupConsumer
 from processor.kafka.errors import BrokerUnavailable, MembershipLost, TransactionAborted
-from processor.kafka.records import Fetched, InRecord, Position, place_of, position_of
+from processor.kafka.records import Fetched, InRecord, Position, position_of
 from processor.kafka.starting import Start, StartingOffsets
 from processor.kafka.watch import TopicWatch
 from processor.matching.batch import Batch
 from processor.matching.current import CurrentRules
+from processor.matching.engine import RuleSet
 from processor.matching.freshness import Freshness
 from processor.matching.judge import Judge, Version
+from processor.matching.judging import Judging
 from processor.matching.writer import BatchWriter, Producer
 from processor.observability.health import RoleChecks
 from processor.observability.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
-FETCH = 500
+
+FETCH = 2_000
 IDLE = 0.1
 LINGER = 0.002
 """Records per fetch; seconds to wait for a first one and, after it, for company."""
@@ -43,6 +48,8 @@ RECOMMIT_EVERY = 86_400.0
 
 LOOK_EVERY = 5.0
 """Seconds between looks at the lag and at whether topics were made again."""
+
+_partition = operator.methodcaller("partition")
 
 LONGEST_PAUSE = 1.0
 """Seconds, at most, between transactions that fail one after the other."""
@@ -59,6 +66,7 @@ class Parts:
     watch: TopicWatch
     rules: CurrentRules
     freshness: Freshness
+    rule_set: RuleSet
     judge: Judge
     metrics: Metrics
     checks: RoleChecks
@@ -117,23 +125,31 @@ class MatcherLoop:
         self._show_alive()
         if self._behind:
             self._go_back()
-        due = self._batch.due_at()
-        self._hold(self._fetch(IDLE if due is None else min(IDLE, max(0.0, due - time.monotonic()))))
+        self._hold(self._fetch())
         if self._records:
             version = self._wait_for_rules()
-            if version is not None:
+            if version is None:
+                self._records = []
+            else:
                 self._judge(version)
-            self._records = []
         if self._stop.is_set():
             return
-        self._advance()
+        if not self._records:
+            self._advance()
         due = self._batch.due_at()
-        if due is not None and time.monotonic() >= due:
+        if due is not None and (time.monotonic() >= due or self._batch.full()):
             self._write()
+        self._parts.rule_set.tend()
         self._now_and_then(time.monotonic())
 
-    def _fetch(self, timeout: float) -> Fetched:
+    def _fetch(self) -> Fetched:
+        """Serves the group in any case; while there is something in hand, next to nothing is fetched."""
+        if self._records:
+            return self._consumer.fetch(1, 0.0)
+        due = self._batch.due_at()
+        timeout = IDLE if due is None else min(IDLE, max(0.0, due - time.monotonic()))
         fetched = self._consumer.fetch_soon(FETCH, timeout, LINGER)
+        self._batch.behind = len(fetched.records) == FETCH
         if self._consumer.joined:
             self._parts.checks.group.met()
             self._parts.checks.offsets.met()
@@ -142,7 +158,8 @@ class MatcherLoop:
     def _hold(self, fetched: Fetched) -> None:
         """Take in hand what was fetched. Of a partition that is behind it would leave a gap."""
         behind = self._behind
-        self._records.extend(r for r in fetched.records if not behind or position_of(r) not in behind)
+        records = fetched.records
+        self._records.extend([r for r in records if position_of(r) not in behind] if behind else records)
         self._ends.extend(end for end in fetched.ends if end[0] not in behind)
 
     def _wait_for_rules(self) -> Version | None:
@@ -166,31 +183,20 @@ class MatcherLoop:
         return not self._stop.is_set() and bool(self._records)
 
     def _judge(self, version: Version) -> None:
-        now = time.monotonic()
-        now_ms = time.time_ns() // 1_000_000
-        repaired = wrong_types = 0
-        judge, ids = self._parts.judge.judge, self._topic_ids
-        for record in self._records:
-            position = position_of(record)
-            offset = record.offset() or 0
-            if offset < self._next.get(position, offset + 1):
-                continue  # judged already, or not ours
-            judged = judge(record, position, ids[position.topic], version, now_ms)
-            if judged.outcome == "dead":
-                log.warning(
-                    "event went to the dead letters",
-                    extra={"fields": {"event": place_of(record), "reason": judged.reason}},
+        """Judge what is in hand for a SLICE of time, or until the batch is full; the rest stays in hand."""
+        judging = Judging(self._parts.judge, version, self._batch)
+        records, self._records = self._records, []
+        for _, group in groupby(records, _partition if len(self._parts.event_topics) == 1 else position_of):
+            run: Sequence[InRecord] = list(group)
+            if not judging.over():
+                position = position_of(run[0])
+                expected = self._next.get(position)
+                if expected is None:
+                    continue  # not ours any more
+                run, self._next[position] = judging.run(
+                    run, position, expected, self._topic_ids[position.topic]
                 )
-            repaired += judged.repaired
-            wrong_types += judged.wrong_types
-            self._batch.add(record, position, judged.records, judged.outcome, now)
-            self._next[position] = offset + 1
-            if self._batch.full() and not self._write():
-                break
-        if repaired:
-            self._parts.metrics.events_repaired.inc(repaired)
-        if wrong_types:
-            self._parts.metrics.event_fields_wrong_type.inc(wrong_types)
+            self._records += run
 
     def _advance(self) -> None:
         """Ends lie past transaction markers; committing them lets a drained topic show no lag."""

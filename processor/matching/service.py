@@ -18,7 +18,9 @@ from processor.kafka.table import EndOffset
 from processor.kafka.transaction import TransactionalProducer
 from processor.kafka.watch import TopicWatch, Watchdog
 from processor.lifecycle import Deadline
+from processor.matching.building import ShardBuilder
 from processor.matching.current import CurrentRules
+from processor.matching.engine import RuleSet
 from processor.matching.freshness import Freshness
 from processor.matching.judge import Judge
 from processor.matching.loop import MatcherLoop, Parts
@@ -27,6 +29,7 @@ from processor.matching.writer import Producer
 from processor.observability.health import Health, RoleChecks
 from processor.observability.metrics import Metrics
 from processor.observability.tracing import Tracing
+from processor.patterns.sets import SetCompiler
 from processor.rules.live import LiveRules
 from processor.settings import Settings
 
@@ -114,12 +117,15 @@ class Matcher:
             settings.matcher.rules_freshness,
             settings.matcher.rules_max_wait.total_seconds() if settings.matcher.rules_max_wait else None,
         )
-        loop = MatcherLoop(self._parts(cluster, watch, freshness), self._stop)
+        builder = ShardBuilder(SetCompiler())
+        rule_set = RuleSet(epoch=settings.matcher.replay_epoch, builder=builder)
+        loop = MatcherLoop(self._parts(cluster, watch, freshness, rule_set), self._stop)
         watchdog = Watchdog(
             lambda: loop.producer.blocked_since,
             lambda: probe.answers(2.0),
             signs=(checks.loop, checks.transaction),
         )
+        builder.start()
         watch.start()
         watchdog.start()
         try:
@@ -127,9 +133,10 @@ class Matcher:
         finally:
             watchdog.stop()
             watch.stop()
+            builder.stop()
             end.close()
 
-    def _parts(self, cluster: Cluster, watch: TopicWatch, freshness: Freshness) -> Parts:
+    def _parts(self, cluster: Cluster, watch: TopicWatch, freshness: Freshness, rule_set: RuleSet) -> Parts:
         settings = self._settings
         instance = settings.matcher.instance_id
         fields = settings.matcher.event_fields
@@ -158,7 +165,8 @@ class Matcher:
             producer=producer,
             starting=lambda consumer: StartingOffsets(consumer, cluster, settings.matcher.start_from),
             watch=watch,
-            rules=CurrentRules(self._rules, settings.matcher.replay_epoch),
+            rules=CurrentRules(self._rules, rule_set),
+            rule_set=rule_set,
             freshness=freshness,
             judge=Judge(
                 EventDecoder(EventFields(fields.severity, fields.source, fields.message)),

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from processor.events import Event
-from processor.matching.engine import RuleSet
+from processor.matching.building import compiled
 from processor.matching.explain import Explainer, Refusal
+from processor.patterns.sets import SetCompiler
 from processor.rules.schema import RuleDraft, TriggerRule
 
 
@@ -44,7 +45,7 @@ class Trial:
     def __init__(self, rules: Sequence[TriggerRule]) -> None:
         """`rules`: with an id each, disabled ones too."""
         self.rules = tuple(rules)
-        self._set = RuleSet({rule.id: rule for rule in rules})
+        self._set = compiled({rule.id: rule for rule in rules}, SetCompiler())
         self._explainers = [(rule, Explainer(rule)) for rule in rules]
 
     def fired(self, event: Event) -> set[int]:

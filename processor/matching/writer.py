@@ -97,6 +97,10 @@ class BatchWriter:
         for outcome, count in batch.outcomes.items():
             if count:
                 metrics.events[outcome].inc(count)
+        if batch.repaired:
+            metrics.events_repaired.inc(batch.repaired)
+        if batch.wrong_types:
+            metrics.event_fields_wrong_type.inc(batch.wrong_types)
         if jobs := batch.jobs():
             metrics.jobs.inc(jobs)
             now_ms = time.time() * 1000

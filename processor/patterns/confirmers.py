@@ -1,8 +1,8 @@
 """Compiled patterns, made when first needed, in bounded memory: what confirms Hyperscan's candidates."""
 
-from typing import Any, Final
+from typing import Final
 
-from processor.patterns.pattern import Pattern
+from processor.patterns.pattern import Pattern, Search
 
 DEFAULT_BYTES: Final = 256 << 20
 
@@ -19,8 +19,8 @@ class Confirmers:
         # bytes it becomes the old one, and what nobody asked for in between is dropped. So the usual case
         # costs one look-up.
         self._half = max_bytes // 2
-        self._young: dict[str, Any] = {}
-        self._old: dict[str, Any] = {}
+        self._young: dict[str, Search] = {}
+        self._old: dict[str, Search] = {}
         self._sizes: dict[str, int] = {}
         self._young_bytes = 0
 
@@ -29,9 +29,9 @@ class Confirmers:
         search = self._young.get(pattern.re2_source)
         if search is None:
             search = self._keep(pattern)
-        return search(text) is not None
+        return search(text)
 
-    def _keep(self, pattern: Pattern) -> Any:
+    def _keep(self, pattern: Pattern) -> Search:
         source = pattern.re2_source
         search = self._old.pop(source, None)
         if search is None:

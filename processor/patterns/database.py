@@ -59,17 +59,18 @@ def _build() -> tuple[str, str | None]:
     return info, None
 
 
-def compile_serialised(sources: Sequence[str]) -> bytes:
+def compile_serialised(sources: Sequence[str], *, once: bool = True, utf8: bool = True) -> bytes:
     """The serialised database over `sources`, each as hyperscan_form gives it; ids are their positions.
 
-    Blocks for as long as it takes, without the GIL: compiling.py is for callers who can't wait. Raises
-    RefusedByHyperscanError if Hyperscan refuses a source (refused_by_hyperscan says which), DatabaseError
-    where there is no Hyperscan.
+    `once`: whether each is told once of a text, or wherever it ends; `utf8`: whether they are about
+    characters, or about bytes. Blocks for as long as it takes, without the GIL: compiling.py is for callers
+    who can't wait. Raises RefusedByHyperscanError if Hyperscan refuses a source (refused_by_hyperscan says
+    which), DatabaseError where there is no Hyperscan.
     """
     if not sources:
         return _sealed(0, b"")
     library = _loaded()
-    with _Compilation(library, sources) as database:
+    with _Compilation(library, sources, once=once, utf8=utf8) as database:
         return _sealed(len(sources), library.dumpb(database))
 
 
@@ -111,8 +112,15 @@ class _Compilation:
     takes None for one if it has none. So it is given one, and an empty one at the end.
     """
 
-    def __init__(self, library: ModuleType, sources: Sequence[str]) -> None:
+    def __init__(
+        self, library: ModuleType, sources: Sequence[str], *, once: bool = True, utf8: bool = True
+    ) -> None:
         self._library = library
+        self._flags = library.HS_FLAG_ALLOWEMPTY
+        if utf8:
+            self._flags |= library.HS_FLAG_UTF8
+        if once:
+            self._flags |= library.HS_FLAG_SINGLEMATCH
         # In ASCII and in a list that outlives the call: the bindings keep only the addresses.
         self._expressions = [_in_ascii(source) for source in sources]
         self._scratch = library.Scratch()
@@ -120,9 +128,8 @@ class _Compilation:
 
     def __enter__(self) -> Any:
         library = self._library
-        flags = library.HS_FLAG_UTF8 | library.HS_FLAG_ALLOWEMPTY | library.HS_FLAG_SINGLEMATCH
         try:
-            self._database.compile(expressions=self._expressions, flags=flags)
+            self._database.compile(expressions=self._expressions, flags=self._flags)
         except library.error as error:
             self.__exit__()
             raise RefusedByHyperscanError(str(error)) from None
@@ -170,38 +177,54 @@ def _opened(serialised: bytes) -> tuple[int, bytes]:
     return struct.unpack_from("<I", rest)[0], bytes(rest[4:])
 
 
+class Scannable:
+    """A database opened for scanning, by one thread at a time: the scratch space it scans with belongs to it.
+
+    It holds about as much memory as its serialised form is long.
+    """
+
+    def __init__(self, serialised: bytes, count: int) -> None:
+        """Raises DatabaseError if `serialised` is damaged, made by another version or for another processor,
+        or doesn't hold `count` patterns.
+        """
+        held, body = _opened(serialised)
+        if held != count:
+            raise DatabaseError(f"the database holds {held} patterns, not {count}")
+        # The bindings drop what a call-back returns when they no longer hold the interpreter's lock. Whatever
+        # other threads use as well, None first of all, would be counted wrongly in the end.
+        self.go_on, self.stop = float("0"), float("1")
+        # Bound once: it is called for each event. The bindings keep no references of their own.
+        self._database: Any
+        self.scratch: Any
+        self._database, self.scratch = _scannable(body) if count else (None, None)
+        self.scan = self._database.scan if count else _found_nothing
+        """scan(text, on_match, 0, context, self.scratch); on_match(position, start, end, flags, context)
+        returns `go_on`, or `stop`, which makes the bindings raise.
+        """
+
+
 class Database:
     """Says which patterns may be found in a message; built from a serialised database.
 
-    One thread at a time: the scratch space it scans with belongs to it. It holds about as much memory as
-    its serialised form is long.
+    One thread at a time.
     """
 
     def __init__(self, serialised: bytes, ids: Sequence[int]) -> None:
         """`ids`: what scan() is to call the patterns, one for each in the order they were compiled in.
 
-        Raises DatabaseError if `serialised` is damaged, made by another version or for another processor, or
-        doesn't hold as many patterns.
+        Raises DatabaseError as Scannable does.
         """
-        count, body = _opened(serialised)
-        if count != len(ids):
-            raise DatabaseError(f"the database holds {count} patterns, not {len(ids)}")
         self.ids = names = tuple(ids)
-
-        # The bindings drop what this returns when they no longer hold the interpreter's lock. Whatever other
-        # threads use as well, None first of all, would be counted wrongly in the end; false is "go on".
-        go_on = float("0")
+        opened = Scannable(serialised, len(names))
+        go_on = opened.go_on
 
         def take(position: int, _start: int, _end: int, _flags: int, found: list[int]) -> float:
             found.append(names[position])
             return go_on
 
         self._take = take
-        # Bound once: scan() is called for each event. The bindings keep no references of their own.
-        self._database: Any
-        self._scratch: Any
-        self._database, self._scratch = _scannable(body) if count else (None, None)
-        self._scan = self._database.scan if count else _found_nothing
+        self._scan, self._scratch = opened.scan, opened.scratch
+        self._opened = opened
 
     def scan(self, message: bytes) -> list[int]:
         """The ids of the patterns that may be found in `message`, valid UTF-8; each once, in no order.

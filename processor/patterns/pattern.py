@@ -1,5 +1,6 @@
 """One compiled pattern."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import re2
@@ -25,6 +26,9 @@ USUAL_MEMORY: Final = 128 << 10
 MOST_MEMORY: Final = 8 << 20
 
 
+Search = Callable[[bytes], bool]
+
+
 class Pattern:
     """An accepted pattern. Immutable; usable from any thread.
 
@@ -38,7 +42,7 @@ class Pattern:
         """`re2_source`: what to_re2 made of `source`, known to compile."""
         self.source = source
         self.re2_source = re2_source
-        self._search: Any = None
+        self._search: Search | None = None
 
     def search(self, text: str) -> bool:
         """Whether the pattern is found anywhere in `text`, in time linear in its length.
@@ -51,15 +55,17 @@ class Pattern:
         """The same on valid UTF-8."""
         if self._search is None:
             self._search = self.compiled()[0]
-        return self._search(text) is not None
+        return self._search(text)
 
-    def compiled(self) -> tuple[Any, int]:
-        """A search function of google-re2 (bytes in UTF-8 to a match or None), and the bytes it may use."""
+    def compiled(self) -> tuple[Search, int]:
+        """A function that tells whether google-re2 finds the pattern in bytes of UTF-8, and the bytes that it
+        may use.
+        """
         source = self.re2_source.encode()
         try:
-            return re2.compile(source, _options(USUAL_MEMORY)).search, USUAL_MEMORY
+            return _search_function(source, USUAL_MEMORY), USUAL_MEMORY
         except re2.error:
-            return re2.compile(source, _options(MOST_MEMORY)).search, MOST_MEMORY
+            return _search_function(source, MOST_MEMORY), MOST_MEMORY
 
     def __repr__(self) -> str:
         return f"Pattern({self.source!r})"
@@ -90,6 +96,14 @@ def compile_pattern(source: str) -> Pattern:
         advice = "RE2 finds the empty text inside letters outside ASCII: put a character before or behind it"
         raise PatternError(errors.UNSUPPORTED_ASSERTION, "\\B", advice)
     return Pattern(source, re2_source)
+
+
+def _search_function(source: bytes, memory: int) -> Search:
+    # The extension's own object: the wrapper's search() goes through a generator and a match object, which
+    # takes as long as the search.
+    match = re2.compile(source, _options(memory))._regexp.Match
+    anywhere = re2._Anchor.UNANCHORED
+    return lambda text: bool(match(anywhere, text, 0, len(text))[0][0] >= 0)
 
 
 def _options(memory: int) -> Any:

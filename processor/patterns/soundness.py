@@ -17,25 +17,13 @@ import re
 from typing import Final, NamedTuple
 
 from processor.patterns.pattern import Pattern
+from processor.patterns.pieces import IN_CLASS, PIECE
 
 MAX_LENGTH: Final = 400  # characters of the pattern; more can take Hyperscan minutes to compile
 MAX_COUNT: Final = 200  # of a repetition; likewise
 MAX_SOURCE: Final = 14_000  # characters of what is written here; Hyperscan's own limit is 16,000
 _KEPT_COUNT: Final = 20
 
-# What to_re2 writes, piece by piece; a class is taken whole.
-_PIECE = re.compile(
-    r"""
-    \\(?:x\{(?P<hex>[0-9a-f]+)\} | (?P<unicode>[pP]\{\w+\}) | (?P<escape>.))
-    | \(\?(?P<on>[ims]*)(?:-(?P<off>[ims]*))?(?P<flags>[:)])
-    | (?P<class>\[\^?(?:\[:\^?\w+:\]|\\[pP]\{\w+\}|\\x\{[0-9a-f]+\}|\\.|[^\]])+\])
-    | \{(?P<least>\d+)(?:(?P<comma>,)(?P<most>\d*))?\}\??(?P<count>)
-    | (?P<repeat>[*+?])\??
-    | (?P<char>.)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-_IN_CLASS = re.compile(r"\[:\^?\w+:\]|\\[pP]\{\w+\}|\\[dDsSwW]|\\x\{([0-9a-f]+)\}|(.)", re.DOTALL)
 _ASSERTIONS = frozenset(["^", "$", "\\A", "\\z", "\\b", "\\B"])
 _EMPTY = "(?:)"
 _ANY = "[\\x{0}-\\x{10ffff}]"
@@ -81,7 +69,7 @@ class _Writer:
         self._caseless = self._multiline = False
 
     def run(self) -> str:
-        for piece in _PIECE.finditer(self._pattern.re2_source):
+        for piece in PIECE.finditer(self._pattern.re2_source):
             self._piece(piece)
         return "".join(self._out)
 
@@ -183,7 +171,7 @@ class _Writer:
         negated = text.startswith("[^")
         inside = text[2:-1] if negated else text[1:-1]
         unicode, twice_negated, beyond_ascii = False, False, False
-        for part in _IN_CLASS.finditer(inside):
+        for part in IN_CLASS.finditer(inside):
             name, code, char = part[0], part[1], part[2]
             unicode = unicode or name.startswith(("\\p", "\\P"))
             twice_negated = twice_negated or name in ("\\W", "\\S", "\\D") or name.startswith("[:^")

@@ -13,7 +13,7 @@ from processor.kafka.table import TableReader
 from processor.observability.metrics import Metrics
 from processor.rules.codec import InvalidRule
 from processor.rules.schema import TriggerRule
-from processor.rules.table import RuleSnapshot, RuleTable
+from processor.rules.table import Changes, RuleSnapshot, RuleTable
 from processor.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -65,6 +65,16 @@ class LiveRules:
             snapshot = self._table.snapshot()
         self._report()
         return snapshot
+
+    def changes(self, since: int) -> Changes:
+        """What has changed since version `since` of the table (0 is before everything), whole or not."""
+        with self._lock:
+            return self._table.changes(since)
+
+    @property
+    def version(self) -> int:
+        """Of the table as it is now."""
+        return self._table.version
 
     def state(self) -> tuple[str | None, int, str | None]:
         """(the topic's id, next offset, None when the table is whole, else why it isn't)."""

@@ -6,10 +6,12 @@ invalid, so the table is the same after every restart.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -25,6 +27,9 @@ from processor.rules.errors import OutOfIds
 from processor.rules.fields import MAX_ID
 from processor.rules.releases import NOTHING_RELEASED, RELEASE_KEY, Releases, read_releases
 from processor.rules.schema import TriggerRule
+
+REMEMBERED: Final = 20_000
+"""Changes that can be told one by one; who asks later gets the whole table."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,19 @@ class RuleSnapshot:
     def is_free(self, rule_id: int) -> bool:
         """Whether a new rule may have this id: it has never been given out nor been seen."""
         return self.next_id <= rule_id <= MAX_ID and rule_id not in self.seen
+
+
+class Changes(NamedTuple):
+    """What has become of rules since some version of the table.
+
+    rules: by id, None is one that is no longer there or not valid; if `whole`, all there are, and any other
+    is gone. version, next_offset: of the table with these changes.
+    """
+
+    version: int
+    next_offset: int
+    whole: bool
+    rules: Mapping[int, TriggerRule | None]
 
 
 class Ids:
@@ -121,6 +139,8 @@ class RuleTable:
 
     def __init__(self) -> None:
         self._version = 0
+        self._log: deque[tuple[int, int]] = deque()
+        self._forgotten = 0
         self._cached: RuleSnapshot | None = None
         self._clear()
 
@@ -128,6 +148,8 @@ class RuleTable:
         """Empty again, before the topic is read from its start."""
         self._clear()
         self._version += 1
+        self._forgotten = self._version
+        self._log.clear()
 
     def apply(
         self, key: bytes | None, value: bytes | None, headers: Headers | None, offset: int
@@ -146,6 +168,7 @@ class RuleTable:
             return None
         raw, rule_id = key or b"", read_id(key)
         if rule_id is not None:
+            self._remember(rule_id)
             self._seen.add(rule_id)
             self._rules.pop(rule_id, None)
             self._offsets.pop(rule_id, None)
@@ -159,6 +182,24 @@ class RuleTable:
             self._rules[read.id] = read
             self._offsets[read.id] = offset
         return read
+
+    @property
+    def version(self) -> int:
+        """Grows with every change of the table, rebuilds included."""
+        return self._version
+
+    def changes(self, since: int) -> Changes:
+        """What has changed since `version` was `since` (0 is before everything); takes as long as that is
+        much.
+        """
+        if since < self._forgotten or since == 0:
+            return Changes(self._version, self._next_offset, True, dict(self._rules))
+        changed: dict[int, TriggerRule | None] = {}
+        for version, rule_id in reversed(self._log):
+            if version <= since:
+                break
+            changed[rule_id] = self._rules.get(rule_id)
+        return Changes(self._version, self._next_offset, False, changed)
 
     def snapshot(self) -> RuleSnapshot:
         """The table as it is now."""
@@ -176,6 +217,11 @@ class RuleTable:
                 releases=self._releases,
             )
         return self._cached
+
+    def _remember(self, rule_id: int) -> None:
+        self._log.append((self._version, rule_id))
+        if len(self._log) > REMEMBERED:
+            self._forgotten, _ = self._log.popleft()
 
     def _clear(self) -> None:
         self._rules: dict[int, TriggerRule] = {}

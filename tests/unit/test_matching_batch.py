@@ -1,7 +1,7 @@
 """What is judged and not yet committed: when to write it, and what is in it."""
 
 from processor.kafka.records import OutRecord, Position
-from processor.matching.batch import HIT_WAIT, MAX_BYTES, MAX_RECORDS, QUIET_WAIT, Batch
+from processor.matching.batch import BEHIND_WAIT, HIT_WAIT, MAX_BYTES, MAX_RECORDS, QUIET_WAIT, Batch, Outcome
 from tests.support.fakes import FakeRecord
 
 POSITION = Position("event-log", 0)
@@ -16,6 +16,17 @@ def letter(name: str) -> OutRecord:
     return OutRecord("events.dead", name.encode(), None, [])
 
 
+def judged(
+    batch: Batch, at: int, records: list[OutRecord], outcome: Outcome, now: float, milliseconds: int = 1_000
+) -> None:
+    """An event at offset `at` of POSITION, as the loop puts it into a batch."""
+    if outcome == "unmatched":
+        batch.outcomes[outcome] += 1
+    else:
+        batch.add(FakeRecord(at=at, milliseconds=milliseconds), records, outcome, now)
+    batch.advance(POSITION, at + 1, now)
+
+
 def names(batch: Batch) -> list[bytes | None]:
     return [record.key for record in batch.records]
 
@@ -26,24 +37,33 @@ def test_nothing_is_due_before_anything_is_judged() -> None:
 
 def test_offsets_alone_wait_longer_than_hits() -> None:
     batch = Batch()
-    batch.add(FakeRecord(at=0), POSITION, [], "unmatched", 100.0)
-    batch.add(FakeRecord(at=1), POSITION, [], "unmatched", 100.05)
+    judged(batch, 0, [], "unmatched", 100.0)
+    judged(batch, 1, [], "unmatched", 100.05)
     assert batch.due_at() == 100.0 + QUIET_WAIT
-    batch.add(FakeRecord(at=2), POSITION, [job("a")], "matched", 100.06)
-    batch.add(FakeRecord(at=3), POSITION, [job("b")], "matched", 100.064)
+    judged(batch, 2, [job("a")], "matched", 100.06)
+    judged(batch, 3, [job("b")], "matched", 100.064)
     assert batch.due_at() == 100.06 + HIT_WAIT
+
+
+def test_a_backlog_is_worked_off_in_larger_transactions() -> None:
+    batch = Batch()
+    batch.behind = True
+    judged(batch, 0, [job("a")], "matched", 100.0)
+    assert batch.due_at() == 100.0 + BEHIND_WAIT
+    batch.behind = False
+    assert batch.due_at() == 100.0 + HIT_WAIT
 
 
 def test_a_late_hit_does_not_put_off_what_has_waited() -> None:
     batch = Batch()
-    batch.add(FakeRecord(at=0), POSITION, [], "unmatched", 100.0)
-    batch.add(FakeRecord(at=1), POSITION, [job("a")], "matched", 100.0 + QUIET_WAIT - 0.001)
+    judged(batch, 0, [], "unmatched", 100.0)
+    judged(batch, 1, [job("a")], "matched", 100.0 + QUIET_WAIT - 0.001)
     assert batch.due_at() == 100.0 + QUIET_WAIT
 
 
 def test_offsets_are_what_comes_after_the_last_event_and_never_fall() -> None:
     batch = Batch()
-    batch.add(FakeRecord(at=7), POSITION, [], "unmatched", 1.0)
+    judged(batch, 7, [], "unmatched", 1.0)
     batch.advance(POSITION, 10, 1.0)
     batch.advance(POSITION, 9, 1.0)
     batch.advance(OTHER, 3, 1.0)
@@ -54,20 +74,20 @@ def test_offsets_are_what_comes_after_the_last_event_and_never_fall() -> None:
 
 def test_it_is_full_by_number_and_by_bytes() -> None:
     many, large = Batch(), Batch()
-    many.add(FakeRecord(), POSITION, [job("a")] * (MAX_RECORDS - 1), "matched", 1.0)
+    judged(many, 0, [job("a")] * (MAX_RECORDS - 1), "matched", 1.0)
     assert not many.full()
-    many.add(FakeRecord(at=1), POSITION, [job("a")], "matched", 1.0)
+    judged(many, 1, [job("a")], "matched", 1.0)
     assert many.full()
-    large.add(FakeRecord(), POSITION, [job("a", bytes(MAX_BYTES))], "matched", 1.0)
+    judged(large, 0, [job("a", bytes(MAX_BYTES))], "matched", 1.0)
     assert large.full()
 
 
 def test_a_letter_takes_the_place_of_all_that_its_event_made() -> None:
     batch = Batch()
-    batch.add(FakeRecord(at=0), POSITION, [job("a1"), job("a2")], "matched", 1.0)
-    batch.add(FakeRecord(at=1), POSITION, [], "unmatched", 1.0)
-    batch.add(FakeRecord(at=2), POSITION, [job("c1"), job("c2"), job("c3")], "matched", 1.0)
-    batch.add(FakeRecord(at=3), POSITION, [job("d1")], "matched", 1.0)
+    judged(batch, 0, [job("a1"), job("a2")], "matched", 1.0)
+    judged(batch, 1, [], "unmatched", 1.0)
+    judged(batch, 2, [job("c1"), job("c2"), job("c3")], "matched", 1.0)
+    judged(batch, 3, [job("d1")], "matched", 1.0)
     assert batch.event_of(3).offset() == 2
 
     batch.replace_event_of(3, letter("c"))
@@ -86,15 +106,15 @@ def test_a_letter_takes_the_place_of_all_that_its_event_made() -> None:
 
 def test_a_letter_that_is_replaced_counts_once() -> None:
     batch = Batch()
-    batch.add(FakeRecord(at=0), POSITION, [letter("a")], "dead", 1.0)
+    judged(batch, 0, [letter("a")], "dead", 1.0)
     batch.replace_event_of(0, letter("smaller"))
     assert batch.outcomes == {"matched": 0, "unmatched": 0, "dead": 1}
 
 
 def test_times_are_those_of_events_that_fired_and_know_their_time() -> None:
     batch = Batch()
-    batch.add(FakeRecord(at=0, milliseconds=5), POSITION, [job("a"), job("b")], "matched", 1.0)
-    batch.add(FakeRecord(at=1, milliseconds=-1), POSITION, [job("c")], "matched", 1.0)
-    batch.add(FakeRecord(at=2, milliseconds=6), POSITION, [letter("d")], "dead", 1.0)
-    batch.add(FakeRecord(at=3, milliseconds=7), POSITION, [], "unmatched", 1.0)
+    judged(batch, 0, [job("a"), job("b")], "matched", 1.0, 5)
+    judged(batch, 1, [job("c")], "matched", 1.0, -1)
+    judged(batch, 2, [letter("d")], "dead", 1.0, 6)
+    judged(batch, 3, [], "unmatched", 1.0, 7)
     assert list(batch.hit_times_ms()) == [5]

@@ -2,29 +2,36 @@
 
 from dataclasses import dataclass
 
-from processor.matching.current import CurrentRules
-from processor.rules import RuleSnapshot, RuleTable
+from processor.matching.current import HOLD, CurrentRules
+from processor.matching.engine import RuleSet
+from processor.rules import RuleTable
+from processor.rules.table import Changes
 from tests.support.rules import record
 
 
 @dataclass
 class FakeRules:
-    """The live table; `changes` records are applied, one with each look at its state."""
+    """The live table; `late` records are applied, one with each look at its state."""
 
     table: RuleTable
     next_offset: int
     topic_id: str | None = "id"
     reason: str | None = None
-    changes: int = 0
+    late: int = 0
 
-    def snapshot(self) -> RuleSnapshot:
-        return self.table.snapshot()
+    def changes(self, since: int) -> Changes:
+        return self.table.changes(since)
+
+    @property
+    def version(self) -> int:
+        return self.table.version
 
     def state(self) -> tuple[str | None, int, str | None]:
-        if self.changes:
-            self.changes -= 1
+        state = self.topic_id, self.next_offset, self.reason
+        if self.late:
+            self.late -= 1
             self.table.apply(b"9", record("changed"), None, self.next_offset)
-        return self.topic_id, self.next_offset, self.reason
+        return state
 
 
 def rules(**more: object) -> FakeRules:
@@ -33,18 +40,22 @@ def rules(**more: object) -> FakeRules:
     return FakeRules(table, 1, **more)  # type: ignore[arg-type]
 
 
+def current(live: FakeRules) -> CurrentRules:
+    return CurrentRules(live, RuleSet())
+
+
 def test_version_is_that_of_the_whole_table() -> None:
-    current = CurrentRules(rules(), 0)
-    version = current.version()
+    whole = current(rules())
+    version = whole.version()
     assert version is not None
     assert (len(version.rules), version.topic_id, version.next_offset) == (1, "id", 1)
-    assert current.waiting_for() is None
+    assert whole.waiting_for() is None
 
 
 def test_markers_behind_the_last_record_count() -> None:
     live = rules()
     live.next_offset = 4
-    version = CurrentRules(live, 0).version()
+    version = current(live).version()
     assert version is not None
     assert version.next_offset == 4
 
@@ -52,31 +63,60 @@ def test_markers_behind_the_last_record_count() -> None:
 def test_a_record_that_is_applied_and_not_yet_told_counts() -> None:
     live = rules()
     live.next_offset = 0
-    version = CurrentRules(live, 0).version()
+    version = current(live).version()
     assert version is not None
     assert version.next_offset == 1
 
 
 def test_no_version_while_the_table_is_not_whole() -> None:
-    assert CurrentRules(rules(topic_id=None, reason="being read"), 0).version() is None
+    assert current(rules(topic_id=None, reason="being read")).version() is None
 
 
 def test_no_version_of_a_table_that_changed_meanwhile_but_of_the_next_look() -> None:
-    current = CurrentRules(rules(changes=1), 0)
-    assert current.version() is None
-    version = current.version()
+    changing = current(rules(late=2))
+    assert changing.version() is None
+    version = changing.version()
     assert version is not None
     assert len(version.rules) == 2
 
 
-def test_a_table_that_stays_is_built_once() -> None:
+def test_only_what_has_changed_is_taken_in() -> None:
     live = rules()
-    current = CurrentRules(live, 0)
-    first, second = current.version(), current.version()
-    assert first is not None
-    assert second is not None
-    assert first.rules is second.rules
     live.table.apply(b"2", record("b"), None, 1)
-    third = current.version()
-    assert third is not None
-    assert third.rules is not first.rules
+    following = current(live)
+    first = following.version()
+    assert first is not None
+    kept = {compiled.id: compiled for compiled in first.rules.rules}
+    live.table.apply(b"2", record("b", filter_source="x"), None, 2)
+    live.table.apply(b"3", record("c"), None, 3)
+    live.table.apply(b"3", None, None, 4)
+    second = following.version()
+    assert second is not None
+    now = {compiled.id: compiled for compiled in second.rules.rules}
+    assert set(now) == {1, 2}
+    assert now[1] is kept[1]
+    assert now[2].sources == frozenset({"x"})
+
+
+def test_a_rebuilt_table_takes_the_place_of_the_old_one() -> None:
+    live = rules()
+    following = current(live)
+    assert following.version() is not None
+    live.table.reset()
+    live.table.apply(b"7", record("other"), None, 0)
+    version = following.version()
+    assert version is not None
+    assert [compiled.id for compiled in version.rules.rules] == [7]
+
+
+def test_many_changes_hold_the_loop_a_little_at_a_time() -> None:
+    live = rules()
+    for number in range(2, 400):
+        live.table.apply(b"%d" % number, record(f"r{number}"), None, number)
+    ticks = iter(range(1_000))
+    slow = CurrentRules(live, RuleSet(), clock=lambda: next(ticks) * HOLD)
+    turns = 1
+    while (version := slow.version()) is None:
+        turns += 1
+    assert turns > 2
+    assert len(version.rules) == 399

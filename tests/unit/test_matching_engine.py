@@ -7,7 +7,6 @@ import pytest
 
 from processor.events import EventDecoder, EventFields, Unreadable
 from processor.matching.engine import RuleSet
-from processor.rules import RuleTable
 from tests.support.matching_table import MATCHING, PLAIN_EVENT
 from tests.support.rules import record, snapshot_of
 
@@ -48,25 +47,16 @@ def test_one_event_fires_each_rule_once() -> None:
     assert sorted(matched) == list(range(1, 50))
 
 
-def test_compiled_rules_that_stayed_are_kept_and_changed_ones_are_not() -> None:
-    table = RuleTable()
-    table.apply(b"1", record("stays", filter_message_regex="shop"), None, 0)
-    table.apply(b"2", record("changes", filter_message_regex="shop"), None, 1)
-    first = RuleSet(table.snapshot().rules)
-    table.apply(b"2", record("changes", filter_message_regex="deploy"), None, 2)
-    second = RuleSet(table.snapshot().rules, previous=first)
-
+def test_a_rule_that_is_disabled_or_deleted_fires_no_longer() -> None:
+    given = snapshot_of({1: record("a"), 2: record("b"), 3: record("c", filter_message_regex="shop")}).rules
+    rules = RuleSet(given)
+    rules.update(1, snapshot_of({1: record("a", enabled=False)}).rules[1])
+    rules.update(3, None)
+    rules.update(99, None)
     event = DECODER.decode(json.dumps(PLAIN_EVENT).encode())
     assert not isinstance(event, Unreadable)
-    before, after = ({c.rule.id: c for c in rules.match(event)} for rules in (first, second))
-    assert after[1] is before[1]
-    assert after[2] is not before[2]
-
-
-def test_a_disabled_rule_is_not_kept_from_the_set_before() -> None:
-    first = RuleSet(snapshot_of({1: record("a")}).rules)
-    second = RuleSet(snapshot_of({1: record("a", enabled=False)}).rules, previous=first)
-    assert (len(first), len(second)) == (1, 0)
+    assert [compiled.id for compiled in rules.match(event)] == [2]
+    assert len(rules) == 1
 
 
 def test_all_jobs_of_a_rule_with_a_rate_limit_have_one_key() -> None:

@@ -20,7 +20,10 @@ TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 def judge(event: FakeRecord, rules: dict[int, bytes] | None = None, epoch: int = 0) -> Judgement:
     given = rules if rules is not None else {7: record("deploy-failures")}
     version = Version(RuleSet(snapshot_of(given).rules, epoch), "RulesTopicId", 42)
-    return the_judge().judge(event, POSITION, "EventTopicId", version, NOW_MS)
+    seen = dict(the_judge().look([event.value()], version.rules))
+    if not seen:
+        return Judgement([], "unmatched")
+    return the_judge().judge(seen[0], event, POSITION, "EventTopicId", version, NOW_MS)
 
 
 def the_judge() -> Judge:
