@@ -14,6 +14,7 @@ from processor.matching import trial as trial_module
 from processor.matching.explain import Explainer, Refusal
 from processor.matching.trial import DisagreementError, Trial, as_rules
 from processor.rules import InvalidRule, read_record
+from tests.support.event_patterns import Maker
 from tests.support.matching_table import MATCHING, PLAIN_EVENT
 from tests.support.rules import draft, record
 
@@ -45,6 +46,10 @@ def event(**members: Any) -> Event:
         (
             {"filter_message_regex": "^shop", "filter_pattern": {"a": [1]}},
             Refusal("filter_message_regex", 'not found in the message "deploy of shop failed: exit 1"'),
+        ),
+        (
+            {"filter_pattern": {"a": [1], "detail": {"n": [{"numeric": ["<", 5]}]}}},
+            Refusal("filter_pattern", "detail.n: is 7, expected a number < 5"),
         ),
         ({"filter_pattern": {"a": [1], "detail": {"n": [{"numeric": ["<", 8]}]}}}, None),
     ],
@@ -100,12 +105,19 @@ REGEXES = st.sampled_from(["", "a", "^$", "(?i)ERR", "b$", "[a-z]+ß", ".", "^a 
         max_size=5,
     ),
     texts=st.tuples(TEXTS, TEXTS, TEXTS),
+    seed=st.integers(0, 2**40),
 )
-def test_engine_and_explanation_agree(rules: list[dict[str, Any]], texts: tuple[str, str, str]) -> None:
-    tried = Trial(as_rules(draft(f"r{n}", **rule) for n, rule in enumerate(rules)))
+def test_engine_and_explanation_agree(
+    rules: list[dict[str, Any]], texts: tuple[str, str, str], seed: int
+) -> None:
+    make = Maker(seed)
+    with_patterns = [
+        rule | ({"filter_pattern": make.pattern()} if n % 2 else {}) for n, rule in enumerate(rules)
+    ]
+    tried = Trial(as_rules(draft(f"r{n}", **rule) for n, rule in enumerate(with_patterns)))
     members = dict(zip(("severity", "source", "message"), texts, strict=True))
 
-    verdicts = tried.verdicts(event(**members))  # raises where they don't
+    verdicts = tried.verdicts(event(**members, **make.event()))  # raises where they don't
 
     assert [verdict.rule.name for verdict in verdicts] == [f"r{n}" for n in range(len(rules))]
 
