@@ -13,7 +13,6 @@ from benchmarks.report import Report, Target, times, us
 from benchmarks.scale import Scale
 from processor.events import Event, EventDecoder, EventFields
 from processor.matching.building import compiled
-from processor.patterns.sets import SetCompiler
 from processor.rules import TriggerRule
 
 HITS = 1
@@ -28,7 +27,7 @@ def run(scale: Scale, report: Report) -> None:
     events = [event for event in decoded if isinstance(event, Event)]
     for rules in scale.rule_counts:
         say(f"engine, {rules:,} rules")
-        ruleset = compiled({n + 1: _rule(n, rules) for n in range(rules)}, SetCompiler())
+        ruleset = compiled({n + 1: _rule(n, rules) for n in range(rules)})
         patterns = [workload.pattern(n, rules) for n in range(rules)]
         loops = {
             "Python re, rule by rule": _python_re(patterns),

@@ -29,7 +29,6 @@ from processor.kafka.transaction import TransactionalProducer
 from processor.matching.batch import Batch
 from processor.matching.building import compiled
 from processor.matching.judge import Judge, Seen, Version
-from processor.patterns.sets import SetCompiler
 from processor.rules import TriggerRule
 
 FETCH, LINGER = 2_000, 0.002
@@ -89,7 +88,7 @@ class Steps:
         self._timer = timer
         self._decoder = EventDecoder(EventFields())
         self._judge = Judge(self._decoder, "webhook-jobs", "events.dead")
-        self._ruleset = compiled(rules, SetCompiler())
+        self._ruleset = compiled(rules)
         self.events = 0
         self.jobs = 0
 

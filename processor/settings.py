@@ -90,6 +90,11 @@ class MatcherSettings(Group):
         description="With strict: how long to wait for the newest rules before going on without, loudly. "
         "None waits however long it takes.",
     )
+    cache_directory: Path | None = Field(
+        default=None,
+        description="Where compiled rules are kept, so that thousands of them are ready at once after a "
+        "restart: a directory that only this user may write to. None compiles anew.",
+    )
     event_fields: EventFieldSettings = EventFieldSettings()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 from collections.abc import Mapping, Sequence
@@ -9,47 +10,47 @@ from typing import Protocol
 
 from processor.matching.engine import RuleSet
 from processor.matching.shards import Built, Gate, Job, Kind, Shard, Whole
+from processor.patterns import Compiler, CompilerClosedError, DatabaseError, PatternError
+from processor.patterns.sets import SetCompiler as PatternSetCompiler
 from processor.rules.schema import TriggerRule
 
+log = logging.getLogger(__name__)
 
-class Compiler(Protocol):
-    """Compiles expressions for Hyperscan; see patterns/compiling.py."""
 
-    def segments(self, sources: Sequence[str], sample: Sequence[bytes], /) -> tuple[Gate, frozenset[int]]:
+class SetCompiler(Protocol):
+    """Compiles expressions in Go's syntax: patterns.sets.SetCompiler."""
+
+    def segments(
+        self, sources: Sequence[str], sample: Sequence[bytes], /
+    ) -> tuple[Gate | None, frozenset[int]]:
         """What finds segments of them, such as are rare in the sample; and which of them have none."""
         ...
 
-    def wholes(self, sources: Sequence[str], numbers: Sequence[int], /) -> tuple[Whole, frozenset[int]]:
-        """What finds them whole, as the numbers given, and the numbers of those that it can't find."""
+    def wholes(self, sources: Sequence[str], numbers: Sequence[int], /) -> Whole:
+        """What finds them whole, as the numbers given."""
         ...
 
 
-def build(job: Job, compiler: Compiler) -> Built:
+def build(job: Job, compiler: SetCompiler) -> Built:
     """Do the job. Blocks for as long as compiling takes."""
     sources = [rule.regex for rule in job.rules]
     numbers = range(len(sources))
-    gate: Gate | None = None
-    whole: Whole | None = None
-    unfit: frozenset[int] = frozenset()
-    uncovered: frozenset[int] = frozenset()
-    if job.kind is Kind.SEGMENTS:
-        gate, unfit = compiler.segments(sources, job.sample)
     if job.kind is Kind.WHOLE:
-        whole, unfit = compiler.wholes(sources, numbers)
-    elif job.also_whole:
-        fit = [number for number in numbers if number not in unfit]
-        whole, uncovered = compiler.wholes([sources[number] for number in fit], fit)
-    if len(unfit) == len(sources):
+        return Built(job, Shard(job.rules, None, compiler.wholes(sources, numbers)), ())
+    gate, unfit = compiler.segments(sources, job.sample)
+    if gate is None:
         return Built(job, None, job.rules)
+    fit = [number for number in numbers if number not in unfit]
+    whole = compiler.wholes([sources[number] for number in fit], fit) if job.also_whole else None
     rules = [None if number in unfit else rule for number, rule in enumerate(job.rules)]
-    shard = Shard(rules, gate, whole, uncovered, sampled=bool(job.sample))
+    shard = Shard(rules, gate, whole, sampled=bool(job.sample))
     return Built(job, shard, [job.rules[number] for number in sorted(unfit)])
 
 
 class _Here:
     """A builder that has done its job when submit() returns."""
 
-    def __init__(self, compiler: Compiler) -> None:
+    def __init__(self, compiler: SetCompiler) -> None:
         self._compiler = compiler
         self._built: Built | None = None
 
@@ -60,18 +61,19 @@ class _Here:
         return self._built
 
 
-def compiled(rules: Mapping[int, TriggerRule], compiler: Compiler) -> RuleSet:
+def compiled(rules: Mapping[int, TriggerRule]) -> RuleSet:
     """A rule set in which all is compiled that can be, for tools. Blocks, for 0.5 ms a rule with a regex."""
-    rule_set = RuleSet(rules, builder=_Here(compiler))
-    while rule_set.waiting:
-        rule_set.tend()
+    with Compiler() as compiler:
+        rule_set = RuleSet(rules, builder=_Here(PatternSetCompiler(compiler)))
+        while rule_set.waiting:
+            rule_set.tend()
     return rule_set
 
 
 class ShardBuilder:
     """The engine's builder: one job at a time, on one thread."""
 
-    def __init__(self, compiler: Compiler) -> None:
+    def __init__(self, compiler: SetCompiler) -> None:
         self._compiler = compiler
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._built: queue.SimpleQueue[Built] = queue.SimpleQueue()
@@ -82,7 +84,7 @@ class ShardBuilder:
         self._thread.start()
 
     def stop(self) -> None:
-        """Do nothing more; doesn't wait for the job that is being done."""
+        """Do nothing more; the job that is being done ends with its compiler."""
         self._jobs.put(None)
 
     def submit(self, job: Job) -> None:
@@ -98,4 +100,14 @@ class ShardBuilder:
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
-            self._built.put(build(job, self._compiler))
+            try:
+                self._built.put(build(job, self._compiler))
+            except CompilerClosedError:
+                return  # at a stop
+            except (DatabaseError, PatternError, OSError) as failure:
+                # They fire all the same, at the price of a search each.
+                log.error(
+                    "rules could not be compiled together",
+                    extra={"fields": {"rules": len(job.rules), "error": str(failure)}},
+                )
+                self._built.put(Built(job, None, job.rules))

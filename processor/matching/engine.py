@@ -287,7 +287,7 @@ class RuleSet:
         fired: list[CompiledRule] = []
         for shard, chosen in candidates.items():
             if len(chosen) > shard.bearable and shard.whole is not None:
-                chosen = shard.uncovered.union(shard.whole.scan(message)).intersection(chosen)
+                chosen = set(shard.whole.scan(message)).intersection(chosen)
             firing = self._firing(shard, chosen, route, message)
             if len(firing) < len(chosen):
                 shard.wasted += len(chosen) - len(firing)

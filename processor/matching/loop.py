@@ -26,7 +26,6 @@ from processor.kafka.starting import Start, StartingOffsets
 from processor.kafka.watch import TopicWatch
 from processor.matching.batch import Batch
 from processor.matching.current import CurrentRules
-from processor.matching.engine import RuleSet
 from processor.matching.freshness import Freshness
 from processor.matching.judge import Judge, Version
 from processor.matching.judging import Judging
@@ -66,7 +65,6 @@ class Parts:
     watch: TopicWatch
     rules: CurrentRules
     freshness: Freshness
-    rule_set: RuleSet
     judge: Judge
     metrics: Metrics
     checks: RoleChecks
@@ -132,6 +130,8 @@ class MatcherLoop:
                 self._records = []
             else:
                 self._judge(version)
+        else:
+            self._parts.rules.version()  # changes are taken in before an event has to wait for it
         if self._stop.is_set():
             return
         if not self._records:
@@ -139,7 +139,6 @@ class MatcherLoop:
         due = self._batch.due_at()
         if due is not None and (time.monotonic() >= due or self._batch.full()):
             self._write()
-        self._parts.rule_set.tend()
         self._now_and_then(time.monotonic())
 
     def _fetch(self) -> Fetched:
@@ -168,16 +167,18 @@ class MatcherLoop:
         version = None
         while version is None and self._parts.freshness.wait(self._between):
             version = self._parts.rules.version()
+            if version is None and not self._between(0.005):
+                break
         self._parts.metrics.rules_wait.observe(time.monotonic() - began)
         return version
 
-    def _between(self) -> bool:
+    def _between(self, timeout: float = 0.05) -> bool:
         """Keep the membership while the rules are waited for. False when nothing is left to wait for."""
         self._show_alive()
         owned = self._consumer.owned
         self._consumer.pause(owned)
         try:
-            self._hold(self._consumer.fetch(FETCH, 0.05))
+            self._hold(self._consumer.fetch(FETCH, timeout))
         finally:
             self._consumer.resume(owned)
         return not self._stop.is_set() and bool(self._records)

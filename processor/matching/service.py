@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
+from pathlib import Path
 from typing import Final
 
 from processor.events import EventDecoder, EventFields
@@ -29,6 +30,7 @@ from processor.matching.writer import Producer
 from processor.observability.health import Health, RoleChecks
 from processor.observability.metrics import Metrics
 from processor.observability.tracing import Tracing
+from processor.patterns import CacheError, Compiler, DatabaseCache
 from processor.patterns.sets import SetCompiler
 from processor.rules.live import LiveRules
 from processor.settings import Settings
@@ -117,8 +119,10 @@ class Matcher:
             settings.matcher.rules_freshness,
             settings.matcher.rules_max_wait.total_seconds() if settings.matcher.rules_max_wait else None,
         )
-        builder = ShardBuilder(SetCompiler())
+        compiler = Compiler(cache=_cache(settings.matcher.cache_directory))
+        builder = ShardBuilder(SetCompiler(compiler))
         rule_set = RuleSet(epoch=settings.matcher.replay_epoch, builder=builder)
+        self._metrics.rules_uncompiled.set_function(lambda: rule_set.alone)
         loop = MatcherLoop(self._parts(cluster, watch, freshness, rule_set), self._stop)
         watchdog = Watchdog(
             lambda: loop.producer.blocked_since,
@@ -134,6 +138,7 @@ class Matcher:
             watchdog.stop()
             watch.stop()
             builder.stop()
+            compiler.close()
             end.close()
 
     def _parts(self, cluster: Cluster, watch: TopicWatch, freshness: Freshness, rule_set: RuleSet) -> Parts:
@@ -166,7 +171,6 @@ class Matcher:
             starting=lambda consumer: StartingOffsets(consumer, cluster, settings.matcher.start_from),
             watch=watch,
             rules=CurrentRules(self._rules, rule_set),
-            rule_set=rule_set,
             freshness=freshness,
             judge=Judge(
                 EventDecoder(EventFields(fields.severity, fields.source, fields.message)),
@@ -176,3 +180,13 @@ class Matcher:
             metrics=self._metrics,
             checks=self._checks,
         )
+
+
+def _cache(directory: Path | None) -> DatabaseCache | None:
+    if directory is None:
+        return None
+    try:
+        return DatabaseCache(directory)
+    except CacheError as failure:
+        log.warning("matcher.cache_directory is not used", extra={"fields": {"reason": str(failure)}})
+        return None

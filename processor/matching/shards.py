@@ -14,9 +14,6 @@ from typing import Final, Protocol
 
 from processor.matching.rule import CompiledRule
 
-MOST_RULES: Final = 4_096
-"""In one shard; compiling as many takes a second or two."""
-
 SAMPLE: Final = 256
 """Messages that are remembered for the choice of better segments."""
 
@@ -29,6 +26,10 @@ class Kind(Enum):
 
     WHOLE = "whole"
     """The whole expressions, of rules that have no segment worth looking for."""
+
+
+MOST_RULES: Final = {Kind.SEGMENTS: 4_096, Kind.WHOLE: 1_024}
+"""In one shard; compiling as many takes two seconds."""
 
 
 class Gate(Protocol):
@@ -47,25 +48,22 @@ class Whole(Protocol):
 class Shard:
     """Rules by their number in it; some are not there (None), as they could not be compiled or have gone.
 
-    gate is there if they have segments, whole if the whole expressions have been compiled, of all but those
-    uncovered.
+    gate is there if they have segments, whole if the whole expressions have been compiled.
     """
 
-    __slots__ = ("_rules", "gate", "live", "sampled", "uncovered", "wasted", "whole")
+    __slots__ = ("_rules", "gate", "live", "sampled", "wasted", "whole")
 
     def __init__(
         self,
         rules: Iterable[CompiledRule | None],
         gate: Gate | None,
         whole: Whole | None,
-        uncovered: frozenset[int] = frozenset(),
         *,
         sampled: bool = False,
     ) -> None:
         self._rules = list(rules)
         self.gate = gate
         self.whole = whole
-        self.uncovered = uncovered
         self.live = sum(rule is not None for rule in self._rules)
         self.sampled = sampled
         """Whether its segments were chosen for the messages that there are."""
@@ -147,9 +145,9 @@ def next_job(
     """
     if not fresh:
         return next((_better(shard, sample) for shard in shards if shard.wants_better), None)
-    rules, replaced = list(fresh[:MOST_RULES]), []
+    rules, replaced = list(fresh[: MOST_RULES[kind]]), []
     for shard in sorted(shards, key=lambda one: one.live):
-        if len(rules) + shard.live > MOST_RULES:
+        if len(rules) + shard.live > MOST_RULES[kind]:
             break
         if shard.live <= 2 * len(rules) or shard.live * 2 < len(shard):
             rules += shard.rules

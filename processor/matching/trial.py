@@ -11,7 +11,6 @@ from typing import NamedTuple
 from processor.events import Event
 from processor.matching.building import compiled
 from processor.matching.explain import Explainer, Refusal
-from processor.patterns.sets import SetCompiler
 from processor.rules.schema import RuleDraft, TriggerRule
 
 
@@ -45,7 +44,7 @@ class Trial:
     def __init__(self, rules: Sequence[TriggerRule]) -> None:
         """`rules`: with an id each, disabled ones too."""
         self.rules = tuple(rules)
-        self._set = compiled({rule.id: rule for rule in rules}, SetCompiler())
+        self._set = compiled({rule.id: rule for rule in rules})
         self._explainers = [(rule, Explainer(rule)) for rule in rules]
 
     def fired(self, event: Event) -> set[int]:

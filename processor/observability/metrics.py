@@ -239,6 +239,12 @@ class Metrics:
             ),
             get_args(RuleStatus),
         )
+        self.rules_uncompiled: Final = Gauge(
+            "tocsin_rules_uncompiled",
+            "Rules with a regex that are asked one by one: they have just changed, or can't be compiled"
+            " together.",
+            registry=registry,
+        )
         self.rules_offset: Final = Gauge(
             "tocsin_rules_offset",
             "The next offset of the rule table's topic that this process will read.",

@@ -2,7 +2,8 @@
 
 Reads questions as frames of JSON from standard input. `{"together": [[plain, wide], ...]}` is answered by two
 frames, the reasons of what was refused by place, as JSON, and the serialised database of the rest;
-`{"alone": [[plain, wide], ...]}` by an empty frame for each pair once it has been compiled by itself. What
+`{"alone": [[plain, wide], ...]}` by an empty frame for each pair once it has been compiled by itself;
+`{"gate": [source, ...], "sample": [text, ...]}` by a CompiledGate for these patterns, as bytes. What
 goes wrong ends the process: whoever asked finds out over which pair.
 """
 
@@ -17,6 +18,7 @@ from typing import BinaryIO, Final
 from processor.patterns.child import IDLE_EXIT, read_frame, write_frame
 from processor.patterns.database import compile_serialised, refused_by_hyperscan
 from processor.patterns.errors import RefusedByHyperscanError
+from processor.patterns.gate import compile_gate
 
 _NICENESS: Final = 10
 
@@ -40,6 +42,9 @@ def main(memory_bytes: int, idle_seconds: float) -> None:
             refused, serialised = together(question["together"])
             write_frame(answers, json.dumps(refused).encode())
             write_frame(answers, serialised)
+        if "gate" in question:
+            sample = [text.encode() for text in question["sample"]]
+            write_frame(answers, compile_gate(question["gate"], sample).to_bytes())
         for form in question.get("alone", ()):
             together([form])
             write_frame(answers, b"")

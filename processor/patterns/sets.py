@@ -1,34 +1,51 @@
-"""Many patterns at once, compiled in this process, which waits for it."""
+"""Sets of patterns ready to be looked for, from what a Compiler makes in its child."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from processor.patterns.database import Database, compile_serialised, refused_by_hyperscan
-from processor.patterns.gate import Gate, compile_gate, plan_gate
+from processor.patterns.compiling import Compiler
+from processor.patterns.database import Database
+from processor.patterns.filtered import FilteredSet
+from processor.patterns.gate import Gate
 from processor.patterns.pattern import compile_pattern
-from processor.patterns.segments import required_segments
-from processor.patterns.soundness import hyperscan_form
+
+
+class PatternSet:
+    """Says which patterns may be found in a text: those that a database holds, and those that it doesn't."""
+
+    def __init__(self, database: Database, others: FilteredSet | None) -> None:
+        self._database = database
+        self._others = others
+
+    def scan(self, text: bytes) -> list[int]:
+        """The numbers of the patterns that may be found in `text` (UTF-8); each once, in no order."""
+        found = self._database.scan(text)
+        return found if self._others is None else found + self._others.scan(text)
 
 
 class SetCompiler:
-    """What matching/building.py wants of a compiler."""
+    """Makes gates and pattern sets with a compiler. Each call blocks until it is done."""
 
-    def segments(self, sources: Sequence[str], sample: Sequence[bytes] = ()) -> tuple[Gate, frozenset[int]]:
-        """A gate for the patterns with these sources (Go's syntax), by their positions, and which have no
-        segment.
+    def __init__(self, compiler: Compiler) -> None:
+        self._compiler = compiler
+
+    def segments(self, sources: Sequence[str], sample: Sequence[bytes]) -> tuple[Gate | None, frozenset[int]]:
+        """A gate for the patterns with these sources (Go's syntax), by their positions, and which of them are
+        not in it; None without any.
         """
-        wanted = [(number, required_segments(source)) for number, source in enumerate(sources)]
-        plan = plan_gate([one for one in wanted if one[1]], sample)
-        gate = Gate(compile_gate(plan.segments), plan.members)
-        return gate, frozenset(number for number, sets in wanted if not sets)
+        compiled = self._compiler.gate(sources, sample)
+        if compiled is None or not compiled.members:
+            return None, frozenset(range(len(sources)))
+        return Gate(compiled), compiled.without
 
-    def wholes(self, sources: Sequence[str], numbers: Sequence[int]) -> tuple[Database, frozenset[int]]:
-        """A database of the patterns with these sources as `numbers`, and those that it can't hold."""
-        forms = [hyperscan_form(compile_pattern(source)).source for source in sources]
-        fit = [(number, form) for number, form in zip(numbers, forms, strict=True) if form is not None]
-        refused = refused_by_hyperscan([form for _, form in fit])
-        kept = [one for place, one in enumerate(fit) if place not in refused]
-        names = [number for number, _ in kept]
-        database = Database(compile_serialised([form for _, form in kept]), names)
-        return database, frozenset(numbers).difference(names)
+    def wholes(self, sources: Sequence[str], numbers: Sequence[int]) -> PatternSet:
+        """A set of the patterns with these sources, as these numbers."""
+        patterns = [compile_pattern(source) for source in sources]
+        compiled = self._compiler.compile(patterns)
+        database = Database(compiled.serialised, [numbers[at] for at in compiled.taken])
+        if not compiled.refused:
+            return PatternSet(database, None)
+        refused = sorted(compiled.refused)
+        others = FilteredSet([patterns[at] for at in refused], [numbers[at] for at in refused])
+        return PatternSet(database, others)

@@ -14,7 +14,7 @@ from processor.matching.shards import Built, Job
 from processor.patterns import compile_pattern
 from processor.rules import TriggerRule
 from tests.support.rules import fields
-from tests.support.set_compiler import compiler_here
+from tests.support.set_compiler import CompilerHere
 
 DECODER = EventDecoder(EventFields())
 
@@ -109,7 +109,7 @@ class Slow:
 
     def finish(self) -> None:
         if self.job is not None:
-            self.built = build(self.job, compiler_here())
+            self.built = build(self.job, CompilerHere())
 
     def finished(self) -> Built | None:
         built, self.built = self.built, None

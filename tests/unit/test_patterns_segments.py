@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processor.patterns import PatternError, compile_pattern
-from processor.patterns.gate import Gate, compile_gate, plan_gate
+from processor.patterns.gate import CompiledGate, Gate, compile_gate
 from processor.patterns.segments import LONGEST, Segment, folded, required_segments
 from tests.support.regex_generator import LITERALS, PatternGenerator
 
@@ -136,8 +136,7 @@ def test_no_match_is_missed(pattern: str, texts: list[str]) -> None:
 
 
 def gate_of(patterns: list[str], sample: list[bytes] | None = None) -> Gate:
-    plan = plan_gate([(n, required_segments(p)) for n, p in enumerate(patterns)], sample or ())
-    return Gate(compile_gate(plan.segments), plan.members)
+    return Gate(CompiledGate.from_bytes(compile_gate(patterns, sample or ()).to_bytes()))
 
 
 @given(st.lists(st.lists(_WORDS, max_size=8).map("".join), min_size=1, max_size=8))
