@@ -31,8 +31,8 @@ from processor.matching.building import compiled
 from processor.matching.judge import Judge, Seen, Version
 from processor.rules import TriggerRule
 
-FETCH, LINGER = 2_000, 0.002
-RUN = 500
+FETCH, LINGER = 4_000, 0.002
+RUN = 1_000
 """Records of one partition that come together, as they do from a broker with a backlog."""
 TOPIC_ID = "A" * 22
 

@@ -20,7 +20,7 @@ SLICE: Final = 0.02
 """Seconds of judging at a time, so that commits stay on time and the group is served however slow it is."""
 
 
-AT_ONCE: Final = 500
+AT_ONCE: Final = 1_000
 """Events that are looked at together: enough that what is done once for all of them weighs nothing."""
 
 _value = operator.methodcaller("value")

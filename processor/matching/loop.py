@@ -36,7 +36,7 @@ from processor.observability.metrics import Metrics
 log = logging.getLogger(__name__)
 
 
-FETCH = 2_000
+FETCH = 4_000
 IDLE = 0.1
 LINGER = 0.002
 """Records per fetch; seconds to wait for a first one and, after it, for company."""
