@@ -16,13 +16,13 @@ from typing import Final
 
 from processor.delivery import deferral
 from processor.delivery.circuit import State
-from processor.delivery.circuits import Change, Circuits, Passed, Refused
+from processor.delivery.circuits import Change, Circuits, Passed, Refused, verdicts
 from processor.delivery.deferral import PutOff
 from processor.delivery.destinations import Destinations, Hold
 from processor.delivery.lanes import HELD_RECORDS, JobInHand
 from processor.delivery.limits import PATIENCE_MS, Limits
 from processor.delivery.outcome import Outcome
-from processor.delivery.release import released
+from processor.delivery.release import Heard, released
 from processor.delivery.tiers import deferral_ms
 from processor.delivery.woken import Woken
 from processor.rules.releases import Releases
@@ -87,7 +87,7 @@ class Admission:
         self._tiers = tiers_ms
         self._chance = chance or random.Random()
         self._passed: dict[JobInHand, Passed] = {}
-        self._releases = Releases()
+        self._releases = Heard()
 
     def enter(self, job: JobInHand, clock_ms: int, now_ms: int) -> Queued | Held | Soon | Later:
         """A job that has a rule and an origin is due.
@@ -143,7 +143,8 @@ class Admission:
         `outcome` is the audited one. True if something that waits may be due now.
         """
         passed = self._passed.pop(job)
-        self._destinations.ended(job.origin, clock_ms, attempted=outcome is not None)
+        heard = outcome is not None and verdicts(outcome).destination is True
+        self._destinations.ended(job.origin, clock_ms, attempted=outcome is not None, heard=heard)
         changes = self._circuits.ended(passed, outcome, clock_ms, self._chance.random())
         for change in changes:
             if change.state is State.CLOSED and isinstance(change.key, str):
@@ -160,9 +161,10 @@ class Admission:
         were put off between the release and now are woken with the others; of an old release, which a sender
         finds when it starts, there are none.
         """
-        if releases is self._releases or releases == self._releases:
+        before = self._releases.told
+        if releases is before or releases == before:
             return False
-        before, self._releases = self._releases, releases
+        self._releases.hear(releases, now_ms)
         origins = set()
         for origin, at_ms in releases.destinations.items():
             if at_ms > before.destinations.get(origin, -1):
@@ -180,7 +182,7 @@ class Admission:
 
     def is_free(self, job: JobInHand, origin: str) -> bool:
         """Whether a job that was put off need not wait any longer: released, or its circuit has closed."""
-        return released(self._releases, job.headers, origin, job.appended_ms) or (
+        return released(self._releases.now, job.headers, origin, job.appended_ms) or (
             job.headers.deferrals > 0 and self._woken.covers(origin, job.headers.rule_id, job.appended_ms)
         )
 
@@ -196,7 +198,7 @@ class Admission:
     @property
     def frees(self) -> bool:
         """Whether there is anything that `is_free` could say yes for."""
-        return bool(self._woken or self._releases.rules or self._releases.destinations)
+        return bool(self._woken or self._releases.now.rules or self._releases.now.destinations)
 
     @property
     def waiting(self) -> int:

@@ -21,6 +21,11 @@ destination has been getting through its jobs, so those put off come back spaced
 the receiver neither idles nor is asked in vain. While somebody has such a place, new jobs get only the
 first half of the queue.
 
+Destinations that hang all at once could take all places for the length of a time-out, 16 each, and the
+healthy would stand behind them. So the second half of all places is only for destinations that were heard from
+a moment ago; the others get one place each there, to be heard from. Who answers, however slowly, is heard from
+often enough once it has a few attempts under way, and nobody is told apart before the first half is gone.
+
 Pure: times are ms of a clock that never goes back. One thread.
 """
 
@@ -28,9 +33,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
-from math import exp
 from typing import Final, Generic, NamedTuple, TypeVar
+
+from processor.delivery.pace import Pace
 
 HOLD_MS: Final = 5_000
 """A queue that will be through sooner may hold the partitions."""
@@ -47,8 +52,8 @@ FARTHEST_MS: Final = 600_000
 LOOK_AGAIN_MS: Final = 250
 """When to ask again about a destination that has only just begun: it may turn out to be fast."""
 
-_PACE_MS: Final = 5_000
-"""The time over which a destination's pace is measured."""
+HEARD_MS: Final = 250
+"""So long an answer entitles a destination to more places than one while places are scarce."""
 
 
 class Load(NamedTuple):
@@ -96,11 +101,12 @@ _Job = TypeVar("_Job", bound=Hashable)
 
 
 class Destinations(Generic[_Job]):
-    """The queues. `concurrency`: attempts under way per destination; `most`: jobs waiting in all."""
+    """The queues. `concurrency`: attempts under way per destination; `most`: in all, and so many jobs wait."""
 
     def __init__(self, concurrency: int, most: int) -> None:
         self._concurrency = concurrency
         self._most = most
+        self._in_flight = 0
         self._all: dict[str, _Destination[_Job]] = {}  # all that are active or have anything to do
         self._active: OrderedDict[str, int] = (
             OrderedDict()
@@ -147,8 +153,12 @@ class Destinations(Generic[_Job]):
     def take(self, room: int, now_ms: int) -> list[_Job]:
         """Up to `room` jobs to start now; each needs one `ended`."""
         taken: list[_Job] = []
+        silent: list[_Destination[_Job]] = []
         while self._turns and len(taken) < room:
             _, destination = self._turns.popitem(last=False)
+            if self._has_its_share(destination, now_ms):
+                silent.append(destination)
+                continue
             rule_id, queue = destination.rules.popitem(last=False)
             job, _ = queue.popitem(last=False)
             if queue:
@@ -157,17 +167,32 @@ class Destinations(Generic[_Job]):
             destination.waiting -= 1
             destination.pace.tick(now_ms, destination.in_flight)
             destination.in_flight += 1
+            self._in_flight += 1
             self._may_start(destination)
             taken.append(job)
+        for destination in silent:
+            self._may_start(destination)
         return taken
 
-    def ended(self, origin: str, now_ms: int, *, attempted: bool = True) -> None:
-        """A job that was taken is done with. `attempted`: False if nothing was sent after all."""
+    def _has_its_share(self, destination: _Destination[_Job], now_ms: int) -> bool:
+        """Whether places are scarce, and it has one and wasn't heard from of late."""
+        if self._in_flight < self._most // 2 or not destination.in_flight:
+            return False
+        return destination.heard_at is None or now_ms - destination.heard_at > HEARD_MS
+
+    def ended(self, origin: str, now_ms: int, *, attempted: bool = True, heard: bool = False) -> None:
+        """A job that was taken is done with.
+
+        attempted: False if nothing was sent after all; heard: whether the destination has answered.
+        """
         destination = self._all[origin]
         destination.pace.tick(now_ms, destination.in_flight)
         if attempted:
             destination.pace.finish()
+        if heard:
+            destination.heard_at = now_ms
         destination.in_flight -= 1
+        self._in_flight -= 1
         self._may_start(destination)
         self._forget_idle(destination)
 
@@ -177,7 +202,7 @@ class Destinations(Generic[_Job]):
         By the pace of an outage, those that waited for its end would get places minutes away.
         """
         if (destination := self._all.get(origin)) is not None:
-            destination.pace = _Pace(now_ms)
+            destination.pace = Pace(now_ms)
             destination.line_at = 0.0
 
     def remove(self, jobs: Iterable[_Job]) -> None:
@@ -235,47 +260,13 @@ class Destinations(Generic[_Job]):
 class _Destination(Generic[_Job]):
     """One queue: by rule, the rule whose turn is next first."""
 
-    __slots__ = ("in_flight", "line_at", "origin", "pace", "rules", "waiting")
+    __slots__ = ("heard_at", "in_flight", "line_at", "origin", "pace", "rules", "waiting")
 
     def __init__(self, origin: str, now_ms: int) -> None:
         self.origin = origin
         self.rules: OrderedDict[int, OrderedDict[_Job, None]] = OrderedDict()
         self.waiting = 0
         self.in_flight = 0
+        self.heard_at: int | None = None
         self.line_at = 0.0  # the last place given to a job that was put off
-        self.pace = _Pace(now_ms)
-
-
-@dataclass(slots=True)
-class _Pace:
-    """How long a destination's attempts take, as they have of late: what is older fades over its busy time.
-
-    Not how many it finishes: one that is given few jobs finishes few, would be thought slow, and be given
-    fewer still.
-    """
-
-    at: int
-    busy_ms: float = 0.0
-    taken_ms: float = 0.0
-    finished: float = 0.0
-
-    def tick(self, now_ms: int, in_flight: int) -> None:
-        """Time has passed with so many attempts under way."""
-        if in_flight and now_ms > self.at:
-            passed = now_ms - self.at
-            self.busy_ms += passed
-            fading = exp(-passed / _PACE_MS)
-            self.finished *= fading
-            self.taken_ms = self.taken_ms * fading + in_flight * _PACE_MS * (1 - fading)
-        self.at = now_ms
-
-    def finish(self) -> None:
-        """One more."""
-        self.finished += 1
-
-    def of(self, now_ms: int, in_flight: int) -> tuple[float, float]:
-        """Busy time in all, and ms per attempt; 0: none has finished."""
-        self.tick(now_ms, in_flight)
-        if self.finished < 0.01 or not self.busy_ms:
-            return self.busy_ms, 0.0
-        return self.busy_ms, self.taken_ms / self.finished
+        self.pace = Pace(now_ms)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from processor.delivery.destinations import (
     ACTIVE_MS,
     FARTHEST_MS,
+    HEARD_MS,
     LOOK_AGAIN_MS,
     WARM_UP_MS,
     Defer,
@@ -77,6 +78,50 @@ def test_one_that_hangs_does_not_hold_up_the_others() -> None:
         destinations.ended("b", T)
 
     assert done == [f"b1.{n}" for n in range(50)]
+
+
+def _hanging(destinations: Destinations[str], count: int) -> list[str]:
+    """Have so many destinations, named by capitals from U+4E00 on, take what they get and never answer."""
+    names = [chr(0x4E00 + n) for n in range(count)]
+    for name in names:
+        offered(destinations, [f"{name}1.{n}" for n in range(16)])
+    return destinations.take(10_000, T)
+
+
+def test_destinations_that_hang_all_at_once_leave_half_of_the_places_to_those_that_answer() -> None:
+    destinations = Destinations[str](16, 200)
+    taken = _hanging(destinations, 63)
+    silent = len({job[0] for job in taken})
+    assert len(taken) <= 100 + silent
+
+    done = []
+    for n in range(50):
+        assert offered(destinations, [f"a1.{n}"], T + n)
+        done += destinations.take(200 - len(taken), T + n)
+        destinations.ended("a", T + n, heard=True)
+    assert done == [f"a1.{n}" for n in range(50)]
+
+
+def test_one_that_answers_has_all_its_places_while_others_hang() -> None:
+    destinations = Destinations[str](16, 400)
+    taken = len(_hanging(destinations, 63))
+    offered(destinations, [f"a1.{n}" for n in range(60)])
+    room = 400 - taken
+    assert destinations.take(room, T) == ["a1.0"]  # to be heard from
+    destinations.ended("a", T + 20, heard=True)
+    assert len(destinations.take(room, T + 20)) == 16
+    destinations.ended("a", T + 20 + HEARD_MS, heard=False)
+    assert len(destinations.take(room, T + 20 + HEARD_MS)) == 1
+    destinations.ended("a", T + 21 + HEARD_MS, heard=False)
+    assert destinations.take(room, T + 21 + HEARD_MS) == []
+    destinations.ended("a", T + 22 + HEARD_MS, heard=True)
+    assert len(destinations.take(room, T + 22 + HEARD_MS)) == 2
+
+
+def test_silence_costs_nothing_while_places_are_plenty() -> None:
+    destinations = Destinations[str](16, 1_000)
+    offered(destinations, [f"a1.{n}" for n in range(30)])
+    assert len(destinations.take(1_000, T)) == 16
 
 
 def test_one_busy_destination_gets_half_of_the_places_and_a_new_one_always_finds_some() -> None:

@@ -1,7 +1,7 @@
 import pytest
 from msgspec.structs import replace
 
-from processor.delivery.release import released
+from processor.delivery.release import Heard, released
 from processor.jobs import JobHeaders, job_id
 from processor.rules import Releases
 
@@ -47,3 +47,28 @@ def test_other_rules_and_destinations_release_nothing() -> None:
     other = Releases(rules={8: AT}, destinations={"http://hooks.example.com": AT, "": AT})
     assert not released(other, JOB, ORIGIN, AT - 1)
     assert not released(Releases(), JOB, ORIGIN, 0)
+
+
+def test_release_by_a_clock_that_is_ahead_counts_from_when_it_was_heard() -> None:
+    heard = Heard()
+    ahead = {JOB.rule_id: AT + 3_600_000}
+    heard.hear(Releases(ahead, {ORIGIN: AT + 60_000}), AT)
+
+    assert released(heard.now, JOB, ORIGIN, AT)
+    assert not released(heard.now, JOB, ORIGIN, AT + 1)
+
+    # Another one doesn't make the first count anew.
+    heard.hear(Releases({**ahead, 99: AT}, {ORIGIN: AT + 60_000}), AT + 50)
+    assert not released(heard.now, JOB, ORIGIN, AT + 1)
+
+    # The same rule released once more does.
+    heard.hear(Releases({JOB.rule_id: AT + 3_600_100}, {}), AT + 100)
+    assert released(heard.now, JOB, "", AT + 100)
+    assert not released(heard.now, JOB, "", AT + 101)
+
+
+def test_release_of_the_past_counts_from_its_own_time() -> None:
+    heard = Heard()
+    heard.hear(Releases({JOB.rule_id: AT}, {}), AT + 5_000)
+    assert released(heard.now, JOB, "", AT)
+    assert not released(heard.now, JOB, "", AT + 1)
