@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
-from benchmarks import engine, isolation, latency, matcher, sender, workload
+from benchmarks import engine, isolation, latency, matcher, sender, waiting, workload
 from benchmarks.ground import ROOT, Ground, say
 from benchmarks.report import Report
 from benchmarks.scale import QUICK, WHOLE, Scale
@@ -23,7 +23,7 @@ def _engine(_: Ground, scale: Scale, report: Report) -> None:
 
 GROUPS: dict[str, tuple[Scenario, ...]] = {
     "matcher": (matcher.run, latency.run, _engine),
-    "sender": (sender.run, isolation.run),
+    "sender": (sender.run, isolation.run, waiting.run),
 }
 PARTS: dict[str, tuple[Scenario, ...]] = {
     "throughput": (matcher.run,),
@@ -31,6 +31,7 @@ PARTS: dict[str, tuple[Scenario, ...]] = {
     "engine": (_engine,),
     "delivery": (sender.run,),
     "isolation": (isolation.run,),
+    "waiting": (waiting.run,),
 }
 
 

@@ -26,6 +26,9 @@ class Scale:
     """Jobs waiting for the sender."""
     isolation_rounds: int = 5
     isolation_seconds: float = 20.0
+    waiting: int = 1_000_000
+    """Jobs waiting for a receiver that is down."""
+    waiting_seconds: float = 200.0
     engine_seconds: float = 1.0
     time_limit: int = 5_400
     """Seconds after which a run gives up."""
@@ -47,6 +50,8 @@ QUICK = Scale(
     deliveries=8_000,
     isolation_rounds=1,
     isolation_seconds=10.0,
+    waiting=200_000,
+    waiting_seconds=30.0,
     engine_seconds=0.2,
     time_limit=900,
 )
