@@ -22,9 +22,10 @@ the receiver neither idles nor is asked in vain. While somebody has such a place
 first half of the queue.
 
 Destinations that hang all at once could take all places for the length of a time-out, 16 each, and the
-healthy would stand behind them. So the second half of all places is only for destinations that were heard from
-a moment ago; the others get one place each there, to be heard from. Who answers, however slowly, is heard from
-often enough once it has a few attempts under way, and nobody is told apart before the first half is gone.
+healthy would stand behind them. So the second half of all places is only for destinations that were heard
+from a moment ago; the others get one place each there, to be heard from. Who answers, however slowly, is
+heard from often enough once it has a few attempts under way, and nobody is told apart before the first half
+is gone.
 
 Pure: times are ms of a clock that never goes back. One thread.
 """
@@ -101,7 +102,7 @@ _Job = TypeVar("_Job", bound=Hashable)
 
 
 class Destinations(Generic[_Job]):
-    """The queues. `concurrency`: attempts under way per destination; `most`: in all, and so many jobs wait."""
+    """The queues. `concurrency`: attempts under way per destination; `most`: in all, and jobs that wait."""
 
     def __init__(self, concurrency: int, most: int) -> None:
         self._concurrency = concurrency

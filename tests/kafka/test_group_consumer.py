@@ -6,7 +6,9 @@ import pytest
 
 from processor.kafka.config import client_config
 from processor.kafka.consumer import GroupConsumer
-from processor.kafka.records import InRecord, Position, position_of
+from processor.kafka.errors import TransactionFenced
+from processor.kafka.records import Commit, InRecord, OutRecord, Position, position_of
+from processor.kafka.transaction import TransactionalProducer
 from processor.settings import KafkaSettings
 from tests.support.brokers import Broker
 from tests.support.records import Record, produce
@@ -70,3 +72,17 @@ def test_partition_that_was_paused_when_it_went_is_read_when_it_comes_back(
     member.records.clear()
     wait_until(lambda: len(member.fetch()) == 5, 30, "it is read where it came back")
     assert {position_of(record) for record in member.records} == {taken}
+
+
+@pytest.mark.real_kafka
+def test_transaction_of_a_member_that_has_left_is_fenced(broker: Broker, topic: str) -> None:
+    settings = KafkaSettings(bootstrap_servers=broker.bootstrap)
+    gone = Member(broker, topic)
+    try:
+        wait_until(lambda: len(gone.fetch()) == 10, 30)
+        generation = gone.consumer.group_metadata()
+    finally:
+        gone.consumer.close()
+    producer = TransactionalProducer(client_config(settings, topic), f"{topic}-fenced")
+    with pytest.raises(TransactionFenced):
+        producer.write([OutRecord(topic, None, b"x", [])], {Position(topic, 0): Commit(5)}, generation)

@@ -3,11 +3,13 @@
 The broker's part is played by scripted answers here; tests/e2e and tests/chaos have the real one.
 """
 
+import re
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 
 import pytest
+from prometheus_client import generate_latest
 
 from processor.delivery.lanes import Lane, Lanes
 from processor.delivery.ledger import Entry
@@ -18,6 +20,7 @@ from processor.kafka.errors import (
     KafkaFailure,
     RecordTooLarge,
     TransactionAborted,
+    TransactionFenced,
     TransactionUncertain,
 )
 from processor.kafka.records import Commit, OutRecord, Position
@@ -84,12 +87,13 @@ class Desk:
         self.lanes.open(self.lane)
         self.told: list[bytes | None] = []
         self.stopped = False
+        self.metrics = Metrics("1")
         self.checks = RoleChecks.register(Health(), "sender", loop_max_age=1, transaction_max_age=1)
         self.writer = Writer(
             self.lanes,
             self.kafka,
             self.kafka,
-            Metrics("1"),
+            self.metrics,
             self.checks,
             written=lambda entries: self.told.extend(entry.records[0].value for entry in entries),
             stopped=lambda: self.stopped,
@@ -180,6 +184,19 @@ def test_what_ends_beside_a_transaction_that_fails_comes_behind_it() -> None:
     assert desk.writer.write()
     assert kafka.written == [[b"%d" % offset for offset in range(COMMIT_RECORDS + 1)]]
     assert kafka.commits[desk.lane.position].next_offset == COMMIT_RECORDS + 1
+
+
+@pytest.mark.parametrize(
+    ("failure", "result"),
+    [(ABORTED, "aborted"), (TransactionFenced("fenced"), "fenced"), (None, "committed")],
+)
+def test_transactions_are_counted_by_how_they_ended(failure: KafkaFailure | None, result: str) -> None:
+    desk = Desk(failure)
+    desk.finish(0)
+    desk.writer.write()
+    text = generate_latest(desk.metrics.registry).decode()
+    counted = re.findall(r'tocsin_transactions_total\{result="(\w+)",role="sender"\} 1\.0', text)
+    assert counted == [result]
 
 
 def test_lane_lost_beside_a_transaction_takes_nothing_over_to_its_next_life() -> None:
