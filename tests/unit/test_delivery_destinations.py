@@ -363,9 +363,12 @@ class Naive:
         self.in_flight: Counter[str] = Counter()
         self.turns: list[str] = []
         self.rule_turns: dict[str, list[int]] = {}
+        self.heard_at: dict[str, int] = {}
+        self.passed_over: list[str] = []
 
     def may_start(self) -> None:
         able = {o for o, _, _ in self.waiting if self.in_flight[o] < self.concurrency}
+        able -= set(self.passed_over)
         self.turns = [o for o in self.turns if o in able]
         self.turns += sorted(able - set(self.turns))
         for origin, turns in self.rule_turns.items():
@@ -382,10 +385,18 @@ class Naive:
         self.may_start()
         return True
 
-    def take(self, room: int) -> list[int]:
+    def has_its_share(self, origin: str, now: int) -> bool:
+        scarce = sum(self.in_flight.values()) >= self.most // 2
+        silent = now - self.heard_at.get(origin, now - HEARD_MS - 1) > HEARD_MS
+        return scarce and silent and self.in_flight[origin] > 0
+
+    def take(self, room: int, now: int) -> list[int]:
         taken: list[int] = []
         while self.turns and len(taken) < room:
             origin = self.turns.pop(0)
+            if self.has_its_share(origin, now):
+                self.passed_over.append(origin)
+                continue
             rule = self.rule_turns[origin].pop(0)
             found = next(one for one in self.waiting if one[:2] == (origin, rule))
             self.waiting.remove(found)
@@ -394,10 +405,14 @@ class Naive:
             self.in_flight[origin] += 1
             self.may_start()
             taken.append(found[2])
+        self.turns += self.passed_over
+        self.passed_over = []
         return taken
 
-    def ended(self, origin: str) -> None:
+    def ended(self, origin: str, now: int, *, heard: bool) -> None:
         self.in_flight[origin] -= 1
+        if heard:
+            self.heard_at[origin] = now
         self.may_start()
 
     def remove(self, jobs: Iterable[int]) -> None:
@@ -410,7 +425,7 @@ moves = st.one_of(
     st.tuples(st.just("offer"), st.sampled_from("abcd"), st.integers(1, 3)),
     st.tuples(st.just("offer"), st.sampled_from("abcd"), st.integers(1, 3)),
     st.tuples(st.just("take"), st.integers(0, 5), st.none()),
-    st.tuples(st.just("ended"), st.integers(0, 20), st.none()),
+    st.tuples(st.just("ended"), st.integers(0, 20), st.booleans()),
     st.tuples(st.just("remove"), st.integers(0, 7), st.none()),
 )
 
@@ -433,13 +448,13 @@ def test_it_agrees_with_lists_that_are_searched_through(
         elif what == "take":
             assert isinstance(first, int)
             taken = destinations.take(first, now)
-            assert taken == naive.take(first)
+            assert taken == naive.take(first, now)
             under_way += taken
         elif what == "ended" and under_way:
             assert isinstance(first, int)
             origin = origins[under_way.pop(first % len(under_way))]
-            destinations.ended(origin, now)
-            naive.ended(origin)
+            destinations.ended(origin, now, heard=bool(second))
+            naive.ended(origin, now, heard=bool(second))
         elif what == "remove":
             gone = [job for _, _, job in naive.waiting if job % 8 == first]
             destinations.remove(gone)
