@@ -89,7 +89,7 @@ def _literal_nodes(pattern: Pattern) -> Iterator[str]:
 
 
 def _alone(pattern: Pattern, name: int) -> _Filter:
-    search = pattern.compiled()[0]
+    search = pattern.compiled()
     return (lambda message: (0,) if search(message) else None, [name])
 
 

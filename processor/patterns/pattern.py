@@ -21,9 +21,12 @@ _INSIDE_A_LETTER = "aéa"
 
 
 # What RE2 may use for a compiled pattern and the states it finds while searching. The first is enough for
-# almost all, which keeps many of them cheap; the second, RE2's own default, decides what is accepted.
+# almost all and keeps many of them cheap. Programs of so many instructions as `.{100}` has get the second,
+# RE2's own default, which also decides what is accepted: where there is no room for the states, searching
+# is a thousand times slower, if still linear.
 USUAL_MEMORY: Final = 128 << 10
 MOST_MEMORY: Final = 8 << 20
+_USUAL_PROGRAM: Final = 300
 
 
 Search = Callable[[bytes], bool]
@@ -36,12 +39,13 @@ class Pattern:
     Confirmers instead.
     """
 
-    __slots__ = ("_search", "re2_source", "source")
+    __slots__ = ("_search", "memory", "re2_source", "source")
 
-    def __init__(self, source: str, re2_source: str) -> None:
-        """`re2_source`: what to_re2 made of `source`, known to compile."""
+    def __init__(self, source: str, re2_source: str, memory: int) -> None:
+        """`re2_source`: what to_re2 made of `source`, known to compile; `memory`: bytes RE2 may use."""
         self.source = source
         self.re2_source = re2_source
+        self.memory = memory
         self._search: Search | None = None
 
     def search(self, text: str) -> bool:
@@ -54,18 +58,12 @@ class Pattern:
     def search_utf8(self, text: bytes) -> bool:
         """The same on valid UTF-8."""
         if self._search is None:
-            self._search = self.compiled()[0]
+            self._search = self.compiled()
         return self._search(text)
 
-    def compiled(self) -> tuple[Search, int]:
-        """A function that tells whether google-re2 finds the pattern in bytes of UTF-8, and the bytes that it
-        may use.
-        """
-        source = self.re2_source.encode()
-        try:
-            return _search_function(source, USUAL_MEMORY), USUAL_MEMORY
-        except re2.error:
-            return _search_function(source, MOST_MEMORY), MOST_MEMORY
+    def compiled(self) -> Search:
+        """A function that tells whether google-re2 finds the pattern in bytes of UTF-8."""
+        return _search_function(self.re2_source.encode(), self.memory)
 
     def __repr__(self) -> str:
         return f"Pattern({self.source!r})"
@@ -73,11 +71,7 @@ class Pattern:
 
 def add_to_filter(filtered: Any, pattern: Pattern) -> None:
     """Adds the pattern to a re2.Filter, with the memory it needs."""
-    source = pattern.re2_source.encode()
-    try:
-        filtered.Add(source, _options(USUAL_MEMORY))
-    except re2.error:
-        filtered.Add(source, _options(MOST_MEMORY))
+    filtered.Add(pattern.re2_source.encode(), _options(pattern.memory))
 
 
 def compile_pattern(source: str) -> Pattern:
@@ -95,7 +89,8 @@ def compile_pattern(source: str) -> Pattern:
     if "\\B" in re2_source and compiled.search(_INSIDE_A_LETTER):
         advice = "RE2 finds the empty text inside letters outside ASCII: put a character before or behind it"
         raise PatternError(errors.UNSUPPORTED_ASSERTION, "\\B", advice)
-    return Pattern(source, re2_source)
+    memory = USUAL_MEMORY if compiled.programsize <= _USUAL_PROGRAM else MOST_MEMORY
+    return Pattern(source, re2_source, memory)
 
 
 def _search_function(source: bytes, memory: int) -> Search:

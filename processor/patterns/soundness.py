@@ -20,7 +20,7 @@ from processor.patterns.pattern import Pattern
 from processor.patterns.pieces import IN_CLASS, PIECE
 
 MAX_LENGTH: Final = 400  # characters of the pattern; more can take Hyperscan minutes to compile
-MAX_COUNT: Final = 200  # of a repetition; likewise
+MAX_COUNT: Final = 200  # of a repetition, times those it is in; likewise
 MAX_SOURCE: Final = 14_000  # characters of what is written here; Hyperscan's own limit is 16,000
 _KEPT_COUNT: Final = 20
 
@@ -65,7 +65,9 @@ class _Writer:
         self._widened = widened
         self._out: list[str] = []
         self._operand = 0  # where in the output the last one begins
-        self._groups: list[tuple[int, bool, bool]] = []  # where each begins, and the flags outside
+        self._copies = 1  # of the innermost thing in it, by the counts so far
+        self._most_copies = 1  # of all operands of the group so far
+        self._groups: list[tuple[int, int, bool, bool]] = []  # where each begins; outside: copies and flags
         self._caseless = self._multiline = False
 
     def run(self) -> str:
@@ -95,7 +97,7 @@ class _Writer:
             self._char(text)
 
     def _write(self, text: str) -> None:
-        self._operand = len(self._out)
+        self._operand, self._copies = len(self._out), 1
         self._out.append(text)
 
     def _literal(self, code: int, text: str) -> None:
@@ -122,7 +124,9 @@ class _Writer:
         if char == "(":
             self._open("(")
         elif char == ")":
-            self._operand, self._caseless, self._multiline = self._groups.pop()
+            self._copies = self._most_copies
+            self._operand, outside, self._caseless, self._multiline = self._groups.pop()
+            self._most_copies = max(outside, self._copies)
             self._out.append(char)
         elif char == "|":
             self._out.append(char)
@@ -144,7 +148,8 @@ class _Writer:
         return self._out == ["(?m)"] and not self._pattern.search("")
 
     def _open(self, text: str) -> None:
-        self._groups.append((len(self._out), self._caseless, self._multiline))
+        self._groups.append((len(self._out), self._most_copies, self._caseless, self._multiline))
+        self._most_copies = 1
         self._out.append(text)
 
     def _flags(self, piece: re.Match[str]) -> None:
@@ -162,10 +167,15 @@ class _Writer:
             self._out[self._operand :] = [_EMPTY]
         elif self._out[self._operand] in _ASSERTIONS:
             pass
-        elif max(least, most or 0) > (_KEPT_COUNT if self._widened else MAX_COUNT):
-            self._out.append(f"{{{min(least, _KEPT_COUNT)},}}")
         else:
+            highest = _KEPT_COUNT if self._widened else MAX_COUNT
+            count = max(least, most or 0, 1)
+            if count * self._copies > highest:
+                count = min(least, max(1, _KEPT_COUNT // self._copies))
+                text = f"{{{count},}}"
             self._out.append(text)
+            self._copies *= max(count, 1)
+            self._most_copies = max(self._most_copies, self._copies)
 
     def _class(self, text: str) -> None:
         negated = text.startswith("[^")

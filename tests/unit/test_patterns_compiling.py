@@ -32,7 +32,7 @@ from tests.support.waiting import wait_until
 hyperscan_is_here = pytest.mark.skipif(why_no_hyperscan() is not None, reason=why_no_hyperscan() or "")
 
 # A minute and more of Hyperscan's time.
-ENDLESS = "(?:a.{0,200}b){5}c(?:d.{0,200}e){5}"
+ENDLESS = "(?:" * 60 + "a" + ")*" * 60 + "z"
 GOOD = ["failed: \\d+", "(?i)timeout", "^GET /\\S+ 5\\d\\d$", "disk.*full", "ошибка"]
 
 
@@ -89,7 +89,7 @@ def test_one_endless_pattern_is_left_out_at_its_deadline() -> None:
         compiled = compiler.compile(all_of_them)
         assert compiled.taken == (0, 1, 3, 4, 5)
         assert compiled.refused == {2: "Hyperscan took too long over it"}
-        assert found(compiled, all_of_them, b"disk full, " + b"ab" * 5 + b"c" + b"de" * 5) == {2, 4}
+        assert found(compiled, all_of_them, b"disk full: z") == {2, 4}
 
 
 @hyperscan_is_here

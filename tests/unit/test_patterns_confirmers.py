@@ -33,9 +33,9 @@ def test_equal_patterns_share_one() -> None:
     assert len(confirmers) == 1
 
 
-def test_a_pattern_too_large_for_the_usual_memory_gets_more_and_counts_for_it() -> None:
+def test_a_large_pattern_gets_more_memory_and_counts_for_it() -> None:
     large = compile_pattern("\\pL{300}")
-    assert large.compiled()[1] == MOST_MEMORY
+    assert large.memory == MOST_MEMORY
     confirmers = Confirmers(max_bytes=2 * MOST_MEMORY)
     assert confirmers.search(large, ("é" * 300).encode())
     assert not confirmers.search(large, ("é" * 299).encode())

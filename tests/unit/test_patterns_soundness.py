@@ -1,7 +1,7 @@
 """Whatever google-re2 finds, which is what Go finds, Hyperscan proposes."""
 
-import random
 from collections.abc import Iterator
+from itertools import islice
 
 import pytest
 
@@ -15,7 +15,9 @@ from processor.patterns import (
     hyperscan_form,
     why_no_hyperscan,
 )
+from processor.patterns.compiler_child import together
 from processor.patterns.soundness import MAX_LENGTH
+from tests.support.log_patterns import LogPatternGenerator
 from tests.support.regex_generator import PatternGenerator
 
 hyperscan_is_here = pytest.mark.skipif(why_no_hyperscan() is not None, reason=why_no_hyperscan() or "")
@@ -41,27 +43,34 @@ TEXTS = [
 ]
 
 
-def accepted(generate: PatternGenerator) -> Iterator[Pattern]:
+Case = tuple[Pattern, list[str]]
+
+
+def cases(seed: int) -> Iterator[Case]:
+    """Accepted patterns and texts for each: odd ones, and such as rules have."""
+    odd, usual = PatternGenerator(seed), LogPatternGenerator(seed)
     while True:
+        if odd.random.random() < 0.4:
+            source, texts = odd.pattern(), [*TEXTS, *(usual.around(odd.text()) for _ in range(12))]
+        else:
+            source, text = usual.pair()
+            texts = [text, *(usual.around(text) for _ in range(14))]
         try:
-            yield compile_pattern(generate.pattern())
+            yield compile_pattern(source), texts
         except PatternError:
             continue
 
 
 def assert_nothing_is_missed(seed: int, count: int) -> None:
-    generate = PatternGenerator(seed)
-    patterns = accepted(generate)
     proposed = refused = 0
-    for number, pattern in zip(range(count), patterns, strict=False):
-        texts = [*TEXTS, *(generate.text() for _ in range(12))]
+    for pattern, texts in islice(cases(seed), count):
         found = [pattern.search(text) for text in texts]
         for widened in (False, True):
             source = hyperscan_form(pattern, widened=widened).source
             if source is None:
                 continue
             try:
-                database = Database(compile_serialised([source]), [number])
+                database = Database(compile_serialised([source]), [7])
             except RefusedByHyperscanError:
                 refused += widened
                 continue
@@ -73,9 +82,44 @@ def assert_nothing_is_missed(seed: int, count: int) -> None:
     assert refused < count / 100
 
 
+def assert_nothing_is_missed_together(seed: int, count: int) -> None:
+    """Hyperscan joins what patterns have in common, so together they are another program than alone."""
+    some = [
+        (pattern, texts) for pattern, texts in islice(cases(seed), count) if hyperscan_form(pattern).source
+    ]
+    forms = [
+        (hyperscan_form(pattern).source or "", hyperscan_form(pattern, widened=True).source or "")
+        for pattern, _ in some
+    ]
+    refused, serialised = together(forms)
+    taken = [at for at in range(len(some)) if at not in refused]
+    database = Database(serialised, taken)
+    found = 0
+    for at in taken:
+        pattern, texts = some[at]
+        for text in texts:
+            candidates = database.scan(text.encode())
+            assert len(candidates) == len(set(candidates))
+            if pattern.search(text):
+                found += 1
+                assert at in candidates, f"{pattern!r} as one of {forms[at]!r} misses {text!r}"
+    everything = {text for _, texts in some[:20] for text in texts}
+    for text in everything:
+        candidates = database.scan(text.encode())
+        missed = {at for at in taken if some[at][0].search(text)}.difference(candidates)
+        assert not missed, f"{[some[at][0] for at in missed]} on {text!r}"
+    assert found > 4 * count
+
+
 @hyperscan_is_here
 def test_generated_patterns_miss_nothing() -> None:
-    assert_nothing_is_missed(seed=20_261_123, count=1_500)
+    assert_nothing_is_missed(seed=20_261_123, count=400)
+
+
+@hyperscan_is_here
+def test_all_patterns_in_one_database_miss_nothing() -> None:
+    assert_nothing_is_missed_together(seed=7, count=100)
+    assert_nothing_is_missed_together(seed=8, count=30)
 
 
 @hyperscan_is_here
@@ -83,33 +127,9 @@ def test_generated_patterns_miss_nothing() -> None:
 @pytest.mark.parametrize("seed", range(10))
 def test_many_generated_patterns_miss_nothing(seed: int) -> None:
     assert_nothing_is_missed(seed, count=8_000)
-
-
-@hyperscan_is_here
-def test_all_patterns_in_one_database_miss_nothing() -> None:
-    """Hyperscan joins what patterns have in common, so together they are another program than alone."""
-    generate = PatternGenerator(seed=7)
-    pick = random.Random(7)
-    patterns: list[Pattern] = []
-    sources: list[str] = []
-    for pattern in accepted(generate):
-        source = hyperscan_form(pattern, widened=True).source
-        if source is not None:
-            try:
-                compile_serialised([source])
-            except RefusedByHyperscanError:
-                continue
-            patterns.append(pattern)
-            sources.append(source)
-        if len(patterns) == 400:
-            break
-    database = Database(compile_serialised(sources), range(400))
-    for _ in range(300):
-        text = "".join(pick.choice([generate.text(), *TEXTS]) for _ in range(pick.randint(1, 4)))
-        candidates = database.scan(text.encode())
-        assert len(candidates) == len(set(candidates))
-        missed = {n for n, pattern in enumerate(patterns) if pattern.search(text)} - set(candidates)
-        assert not missed, f"{[patterns[n] for n in missed]} on {text!r}"
+    assert_nothing_is_missed_together(seed + 100, count=2_000)
+    for few in range(20):
+        assert_nothing_is_missed_together(1_000 * seed + few, count=40)
 
 
 @pytest.mark.parametrize(
@@ -131,6 +151,10 @@ def test_all_patterns_in_one_database_miss_nothing() -> None:
         ("a{0,}?(?:xy){0}(?:\\b){2}", "a{0,}?(?:)(?:\\b){2}"),
         ("^*a\\b+$?", "(?:)a\\b(?:)"),
         ("a{300}b{201,}c{0,500}", "a{20,}b{20,}c{0,}"),
+        ("(?:a.{0,200}b){5}", "(?:a.{0,200}b){1,}"),
+        ("(?:(?:a{4}|b){5}){9}c{3}", "(?:(?:a{4}|b){5}){9}c{3}"),
+        ("(?:(?:a{4}|b){5}){11}(?:c{3}){66}(?:c{3}){67}", "(?:(?:a{4}|b){5}){1,}(?:c{3}){66}(?:c{3}){6,}"),
+        ("(?:a{150})*(?:b{150}){2}", "(?:a{150})*(?:b{150}){1,}"),
         ("(?m)^a", "(?m)^a"),
         ("(?m)^a|^b", "(?m)^a|(?:)b"),
         ("(?m)^a*", "(?m)(?:)a*"),
