@@ -41,6 +41,8 @@ def main(arguments: Sequence[str]) -> int:
     scale = QUICK if options.quick else WHOLE
     if options.full:
         scale = scale.with_ten_thousand_rules()
+    if options.hits is not None:
+        scale = replace(scale, hit_percents=(options.hits,))
     if options.rounds:
         scale = replace(scale, rounds=options.rounds, isolation_rounds=options.rounds)
     chosen = {**GROUPS, **PARTS}[options.only] if options.only else sum(GROUPS.values(), ())
@@ -70,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", choices=[*GROUPS, *PARTS], help="one half, or one part of a half")
     parser.add_argument("--quick", action="store_true", help="small and short, to try things out")
     parser.add_argument("--full", action="store_true", help="with 10,000 rules, too")
+    parser.add_argument("--hits", type=int, choices=[0, 1, 100], help="only with so many percent of hits")
     parser.add_argument("--rounds", type=int, help="pairs of baseline and product per figure")
     parser.add_argument(
         "--output", type=Path, default=ROOT / ".tocsin" / "bench.md", metavar="FILE.md", help="where to"

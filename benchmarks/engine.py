@@ -11,8 +11,10 @@ from benchmarks.ground import say
 from benchmarks.matcher import TARGET
 from benchmarks.report import Report, Target, times, us
 from benchmarks.scale import Scale
-from processor.events import Event, EventDecoder, EventFields
+from processor.events import Event, EventDecoder, EventFields, Texts
 from processor.matching.building import compiled
+from processor.matching.engine import RuleSet
+from processor.matching.judging import AT_ONCE
 from processor.rules import TriggerRule
 
 HITS = 1
@@ -38,7 +40,7 @@ def run(scale: Scale, report: Report) -> None:
             plain: list[float] = []
             for _ in range(scale.rounds):
                 plain.append(_seconds_each(loop, events, scale.engine_seconds))
-                ours.append(_seconds_each(ruleset.match, events, scale.engine_seconds))
+                ours.append(_together(ruleset, events, scale.engine_seconds))
             report.paired(
                 f"matching alone, beside {name}",
                 f"{rules:,} rules, {HITS} % hits, in process",
@@ -73,6 +75,20 @@ def _google_re2(patterns: Sequence[str]) -> Callable[[Event], object]:
         return [n for n, search in enumerate(searches) if search(message)]
 
     return loop
+
+
+def _together(rules: RuleSet, events: Sequence[Event], seconds: float) -> float:
+    """Seconds for each event, AT_ONCE at a time, as the matcher asks."""
+    portions = [
+        ([Texts(e.severity, e.source, e.message) for e in portion], [e.body for e in portion])
+        for portion in (events[start : start + AT_ONCE] for start in range(0, len(events), AT_ONCE))
+    ]
+    began, done = time.perf_counter(), 0
+    while time.perf_counter() - began < seconds:
+        for texts, bodies in portions:
+            list(rules.among(texts, bodies))
+        done += len(events)
+    return (time.perf_counter() - began) / done
 
 
 def _seconds_each(match: Callable[[Event], object], events: Sequence[Event], seconds: float) -> float:

@@ -1,7 +1,9 @@
 """From event to visible job at a steady rate, beside the raw loop; from a rule's change to its first job."""
 
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 
 from confluent_kafka import Producer
@@ -19,6 +21,9 @@ HITS = {1_000: 100, 10_000: 10}
 """Percent of hits by events a second."""
 
 P50_TARGET, P99_TARGET = 0.020, 0.060
+LOAD = 10_000
+"""Events a second beside rule changes: what one core of a shared broker bears all the time."""
+
 LATE = 5.0
 """Seconds after which what is still missing counts as never seen."""
 
@@ -33,8 +38,9 @@ def run(ground: Ground, scale: Scale, report: Report) -> None:
     installation.prepare(workload.rule(n, RULES, "open", TARGET) for n in range(RULES))
     for rate in scale.rates:
         _at(ground, scale, report, installation, rate)
-    _changes(ground, scale, report, installation)
     installation.remove()
+    _changes(ground, scale, report, RULES, 0)
+    _changes(ground, scale, report, scale.loaded_rules, LOAD)
 
 
 def _at(ground: Ground, scale: Scale, report: Report, installation: Installation, rate: int) -> None:
@@ -114,36 +120,43 @@ def _warm_up(producer: Producer, topic: str, arrivals: Arrivals, events: Sequenc
         time.sleep(0.05)
 
 
-def _changes(ground: Ground, scale: Scale, report: Report, installation: Installation) -> None:
-    """Change a rule, append an event that only the new version fires, see its job; again and again."""
-    events = ground.topic("changes-events")
-    producer = prompt_producer(ground.bootstrap)
+def _changes(ground: Ground, scale: Scale, report: Report, rules: int, load: int) -> None:
+    """Change a rule, append an event that only the new version fires, see its job; again and again.
+
+    Meanwhile `load` other events a second that fire nothing.
+    """
+    say(f"{scale.changes} rule changes, {rules:,} rules, {load:,} events/s beside them")
+    installation = ground.installation(f"changes-{rules}")
+    installation.prepare(workload.rule(n, rules, "open", TARGET) for n in range(rules))
+    events = ground.topic(f"changes-{rules}-events")
     writing: list[float] = []
     acting: list[float] = []
-    whole: list[float] = []
-    say(f"{scale.changes} rule changes")
     with (
         installation.run("matcher", matcher={"event_topics": [events], "start_from": "latest"}) as process,
         installation.store() as store,
         Arrivals(ground.bootstrap, installation.jobs) as arrivals,
     ):
         process.wait_ready()
+        producer = prompt_producer(ground.bootstrap)
         rule_id = min(store.read().rules)
         _warm_up(producer, events, arrivals, list(workload.events(100, 100)), 1)
-        _change(store, rule_id, 0)  # claims the right to write, which is kept from then on
-        for number in range(1, scale.changes + 1):
-            began = time.perf_counter()
-            token = _change(store, rule_id, number)
-            acknowledged = time.perf_counter()
-            sent = time.time_ns()
-            producer.produce(events, value=workload.stamped(b'{"message":"%b"}' % token, sent))
-            producer.flush(LATE)
-            delay = arrivals.wait_for(sent, LATE)
-            writing.append(acknowledged - began)
-            acting.append(float("inf") if delay is None else delay)
-            whole.append(acknowledged - began + acting[-1])
-            time.sleep(CHANGE_PAUSE)
-    parameters = f"{scale.changes} changes through a kept store, {RULES} rules, strict"
+        _change(store, rule_id, 0, rules)  # claims the right to write, which is kept from then on
+        with _load(ground, events, load):
+            for number in range(1, scale.changes + 1):
+                began = time.perf_counter()
+                token = _change(store, rule_id, number, rules)
+                acknowledged = time.perf_counter()
+                sent = time.time_ns()
+                producer.produce(events, value=workload.stamped(b'{"message":"%b"}' % token, sent))
+                producer.flush(LATE)
+                delay = arrivals.wait_for(sent, LATE)
+                writing.append(acknowledged - began)
+                acting.append(float("inf") if delay is None else delay)
+                time.sleep(CHANGE_PAUSE)
+    installation.remove()
+    beside = f", {load:,} events/s beside them" if load else ""
+    parameters = f"{scale.changes} changes through a kept store, {rules:,} rules, strict{beside}"
+    whole = [write + act for write, act in zip(writing, acting, strict=True)]
     for figure, values in (
         ("write → acknowledged", writing),
         ("acknowledged → job of an event appended at once", acting),
@@ -168,9 +181,33 @@ def _changes(ground: Ground, scale: Scale, report: Report, installation: Install
     )
 
 
-def _change(store: RuleStore, rule_id: int, number: int) -> bytes:
+@contextmanager
+def _load(ground: Ground, topic: str, rate: int) -> Iterator[None]:
+    """`rate` events a second that fire nothing, from a thread, while the block lasts."""
+    stop = threading.Event()
+
+    def send() -> None:
+        producer = prompt_producer(ground.bootstrap)
+        missing = list(workload.events(2_000, 0))
+        while not stop.is_set():
+            pace(rate, 0.5, lambda number: producer.produce(topic, value=missing[number % len(missing)]))
+            producer.poll(0)
+        producer.flush(LATE)
+
+    thread = threading.Thread(target=send, daemon=True)
+    if rate:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        if rate:
+            thread.join()
+
+
+def _change(store: RuleStore, rule_id: int, number: int, rules: int) -> bytes:
     """Have the rule look for a new text; returns the text when the write is acknowledged."""
     token = f"change {number} of this run"
-    fields = workload.rule(0, RULES, "open", TARGET) | {"filter_message_regex": f"^{token}$"}
+    fields = workload.rule(0, rules, "open", TARGET) | {"filter_message_regex": f"^{token}$"}
     store.apply([Update(rule_id, RuleDraft.model_validate(fields))])
     return token.encode()

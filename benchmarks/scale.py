@@ -20,6 +20,8 @@ class Scale:
     rates: tuple[int, ...] = (1_000, 10_000)
     """Events a second that latency is measured at."""
     latency_seconds: float = 15.0
+    loaded_rules: int = 10_000
+    """Rules of the changes that are made under load."""
     changes: int = 50
     """Rule changes whose way into force is measured."""
     deliveries: int = 40_000
@@ -46,6 +48,7 @@ QUICK = Scale(
     window=2.0,
     rule_counts=(10, 100),
     latency_seconds=4.0,
+    loaded_rules=1_000,
     changes=10,
     deliveries=8_000,
     isolation_rounds=1,
