@@ -8,11 +8,13 @@ from typing import Any, Final
 
 from processor.admin import problems
 from processor.admin.problems import Kind
+from processor.delivery.outcome import Kind as Outcomes
 from processor.rules.fields import MAX_ID
 from processor.settings_admin import Role
 
 PREFIX: Final = "/api/v1"
 RULES: Final = f"{PREFIX}/trigger-rules"
+DELIVERIES: Final = f"{PREFIX}/deliveries"
 
 MAX_LIMIT: Final = 1_000
 DEFAULT_LIMIT: Final = 100
@@ -202,13 +204,98 @@ DELETE_RULE = Operation(
     kinds=(problems.NO_RULE, problems.CHANGED, problems.UNAVAILABLE),
 )
 
+TEST_RULE = Operation(
+    "testRule",
+    "POST",
+    f"{RULES}/{{id}}/test",
+    "Send a rule's webhook once",
+    Answer(200, "What came of it; a receiver's refusal is an answer like any other.", "TestResult"),
+    "write",
+    "The real body to the real target, signed and guarded as the sender does it, with the header Tocsin-Test:"
+    " true and an id of its own. Nothing is tried again, and no trace is left in the audit trail. Without an"
+    " event a sample is sent.",
+    parameters=(_ID,),
+    body="TestEvent",
+    may_be_empty=True,
+    kinds=(problems.NO_RULE, problems.UNAVAILABLE),
+)
+TRY_DRAFT = Operation(
+    "tryDraft",
+    "POST",
+    f"{RULES}/test",
+    "Judge a draft on an event",
+    Answer(200, "Whether it fires, and which filter says no.", "Judgement"),
+    "read",
+    "Nothing is written and nothing is sent.",
+    body="Draft",
+)
+_JOB = Parameter("job_id", "path", "The job's id, which receivers get as webhook-id.", {"type": "string"})
+LIST_DELIVERIES = Operation(
+    "listDeliveries",
+    "GET",
+    DELIVERIES,
+    "List attempts and decisions",
+    Answer(200, "The newest first, and from when on this process has all of them.", "Deliveries"),
+    "read",
+    parameters=(
+        Parameter("rule", "query", "Of the rule with this id or name.", {"type": "string"}),
+        Parameter("job", "query", "Of this job.", {"type": "string"}),
+        Parameter(
+            "outcome", "query", "Only these.", {"type": "string", "enum": [kind.value for kind in Outcomes]}
+        ),
+        Parameter("since", "query", "A duration such as 1h, or a time in RFC 3339.", {"type": "string"}),
+        _LIMIT,
+        _CURSOR,
+    ),
+    kinds=(problems.UNAVAILABLE,),
+)
+GET_DELIVERY = Operation(
+    "getDelivery",
+    "GET",
+    f"{DELIVERIES}/{{job_id}}",
+    "Find a job",
+    Answer(200, "Where it is and why, and all its attempts.", "Job"),
+    "read",
+    "Read from the topics, so also what the list goes back no longer to.",
+    parameters=(_JOB,),
+    kinds=(problems.NO_JOB, problems.UNAVAILABLE),
+)
+REDELIVER = Operation(
+    "redeliver",
+    "POST",
+    f"{DELIVERIES}/{{job_id}}/redeliver",
+    "Put a dead job back",
+    Answer(200, "Whether it was put back, and why not.", "Redelivered"),
+    "write",
+    "Once for each death, unless `again` is true. It keeps its id and counts its attempts on.",
+    parameters=(_JOB,),
+    body="Redeliver",
+    may_be_empty=True,
+    kinds=(problems.NO_JOB, problems.UNAVAILABLE),
+)
+STATUS = Operation(
+    "status",
+    "GET",
+    f"{PREFIX}/status",
+    "The state of the installation",
+    Answer(200, "Topics, the rule table, group lags, invalid rules.", "Status"),
+    "read",
+    kinds=(problems.UNAVAILABLE,),
+)
+
 OPERATIONS: Final = (
     LIST_RULES,
     CREATE_RULE,
+    TRY_DRAFT,
     GET_RULE,
     REPLACE_RULE,
     PATCH_RULE,
     DELETE_RULE,
+    TEST_RULE,
+    LIST_DELIVERIES,
+    GET_DELIVERY,
+    REDELIVER,
+    STATUS,
     OPENAPI,
     DOCS,
 )

@@ -26,21 +26,19 @@ def components() -> dict[str, Any]:
     _read_side(found["Rule"])
     found["RulePatch"] = _patch(found["RuleDraft"])
     found["Rules"] = _page("Rule", "Rules.")
+    since = {
+        "type": ["string", "null"],
+        "description": "From when on everything is here (RFC 3339); null: all that the topic held.",
+    }
+    found["Deliveries"] = _page("DeliveryRecord", "Attempts and decisions.", complete_since=since)
     return found
-
-
-def page_of(model: str, description: str, **more: Any) -> dict[str, Any]:
-    """The schema of a page of `model`."""
-    page = _page(model, description)
-    page["properties"] |= more
-    page["required"] += list(more)
-    return page
 
 
 def _add(found: dict[str, Any], name: str, model: type[BaseModel]) -> None:
     schema = model.model_json_schema(ref_template=REF)
     for inner, definition in schema.pop("$defs", {}).items():
-        found.setdefault(inner, definition)
+        if found.setdefault(inner, definition) != definition:
+            raise ValueError(f"two models are called {inner}")
     found[name] = schema
 
 
@@ -93,14 +91,16 @@ def _patch(draft: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _page(model: str, description: str) -> dict[str, Any]:
+def _page(model: str, description: str, **more: Any) -> dict[str, Any]:
+    properties = {
+        "items": {"type": "array", "items": {"$ref": REF.format(model=model)}},
+        "next": {"type": ["string", "null"], "description": "The cursor of the next page."},
+        **more,
+    }
     return {
         "type": "object",
         "description": description,
-        "properties": {
-            "items": {"type": "array", "items": {"$ref": REF.format(model=model)}},
-            "next": {"type": ["string", "null"], "description": "The cursor of the next page."},
-        },
-        "required": ["items", "next"],
+        "properties": properties,
+        "required": list(properties),
         "additionalProperties": False,
     }

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Mapping
-from concurrent.futures import Future
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from typing import Final
 
@@ -17,20 +18,32 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
 from processor.admin import operations
+from processor.admin.deliveries import MOST_LOOKUPS, Deliveries
 from processor.admin.describing import Description
+from processor.admin.following import Following
+from processor.admin.index import DeliveryIndex
 from processor.admin.operations import OPERATIONS
 from processor.admin.rules import RuleRoutes
 from processor.admin.server import Gate, Handler, Limits, make_app
+from processor.admin.status import Status
 from processor.admin.targets import TargetCheck
 from processor.admin.tokens import CurrentTokens
+from processor.admin.trying import Trying
 from processor.admin.writing import RuleWriter
+from processor.delivery.http import Poster
+from processor.delivery.proxy import Proxy
 from processor.delivery.resolver import ThreadResolver
+from processor.delivery.tls import TlsError, tls_context
 from processor.egress import EgressPolicy
+from processor.events import EventDecoder, EventFields
 from processor.lifecycle import Deadline, Refused
 from processor.observability.health import Health
 from processor.observability.listening import listen_on, shown_address
 from processor.rules.changes import Writer
 from processor.rules.live import LiveRules
+from processor.rules.references import References
+from processor.rules.resolve import Resolver
+from processor.rules.sealing import KeyRing
 from processor.rules.store import RuleStore
 from processor.settings import Settings
 from processor.settings_admin import AdminTlsSettings
@@ -58,17 +71,28 @@ class Admin:
     """Serves the API on a thread of its own. Any number of processes may do so side by side."""
 
     def __init__(
-        self, settings: Settings, rules: LiveRules, health: Health, *, limits: Limits | None = None
+        self,
+        settings: Settings,
+        rules: LiveRules,
+        health: Health,
+        *,
+        sender: Callable[[], Mapping[str, object]] | None = None,
+        limits: Limits | None = None,
     ) -> None:
-        """`rules` is started and stopped by whoever made it. Opens no connection yet.
+        """`rules` is started and stopped by whoever made it; `sender` tells of the sender in this process.
 
-        Raises Refused where the tokens file or the certificate can't be used.
+        Opens no connection yet. Raises Refused where the tokens file or a certificate can't be used.
         """
         self._settings = settings
         self._rules = rules
         self._tokens = CurrentTokens(settings.admin, time.monotonic)
         self._limits = limits or Limits()
         self._tls = _tls(settings.admin.tls)
+        self._towards_receivers = _towards_receivers(settings)
+        self._sender = sender
+        self._index = DeliveryIndex()
+        self._following = Following(settings, self._index)
+        self._executor = ThreadPoolExecutor(MOST_LOOKUPS, thread_name_prefix="admin-lookup")
         self._endpoint = parse_host_port(settings.admin.listen)
         self._beats = health.heartbeat("admin.loop", LOOP_MAX_AGE)
         self._listens = health.condition("admin.listening")
@@ -93,16 +117,21 @@ class Admin:
     @property
     def failed(self) -> BaseException | None:
         """Why it ended by itself, if it did."""
-        return self._failed or self._writer.failed
+        return self._failed or self._writer.failed or self._following.failed
 
     def start(self) -> None:
         """Open the port and answer on it. Blocks for milliseconds. Raises Refused if it can't be had."""
         listener = listen_on("admin.listen", *self._endpoint, _REMEDY)
         started: Future[None] = Future()
-        self._writer.start()
         self._thread = threading.Thread(target=self._run, args=(listener, started), name=ROLE, daemon=True)
         self._thread.start()
-        started.result()
+        try:
+            started.result()
+        except BaseException:
+            listener.close()
+            raise
+        self._writer.start()
+        self._following.start()
         self._address = shown_address(listener.getsockname())
         self._listens.met()
         log.info("listening", extra={"fields": {"address": self._address, "tls": self._tls is not None}})
@@ -115,6 +144,7 @@ class Admin:
         if not self._stopping.done():
             self._stopping.set_result(None)
         self._thread.join(deadline.remaining())
+        self._following.stop(deadline.remaining())
         self._writer.stop(deadline.remaining())
         if self._thread.is_alive():
             raise TimeoutError("the admin API did not drain in time")
@@ -129,9 +159,13 @@ class Admin:
                 started.set_exception(failure)
 
     async def _serve(self, listener: socket.socket, started: Future[None]) -> None:
-        app = make_app(
-            OPERATIONS, self._handlers(), Gate(self._tokens, self._limits), tls=self._tls is not None
-        )
+        async with self._poster() as poster:
+            await self._answer(listener, started, self._handlers(poster))
+
+    async def _answer(
+        self, listener: socket.socket, started: Future[None], handlers: Mapping[str, Handler]
+    ) -> None:
+        app = make_app(OPERATIONS, handlers, Gate(self._tokens, self._limits), tls=self._tls is not None)
         runner = web.AppRunner(
             app,
             access_log=None,
@@ -150,13 +184,25 @@ class Admin:
             await runner.cleanup()
             beating.cancel()
             self._beats.rest()
+            self._executor.shutdown(wait=False, cancel_futures=True)
 
     async def _beat(self) -> None:
         while True:
             self._beats.beat(time.monotonic())
             await asyncio.sleep(_BEAT_EVERY)
 
-    def _handlers(self) -> Mapping[str, Handler]:
+    def _poster(self) -> Poster:
+        sender = self._settings.sender
+        proxy = sender.egress.proxy
+        return Poster(
+            EgressPolicy.of(sender.egress),
+            self._towards_receivers,
+            timeout=sender.timeout.total_seconds(),
+            connect_timeout=sender.connect_timeout.total_seconds(),
+            proxy=None if proxy is None else Proxy.read(proxy.get_secret_value()),
+        )
+
+    def _handlers(self, poster: Poster) -> Mapping[str, Handler]:
         settings = self._settings
         targets = TargetCheck(
             EgressPolicy.of(settings.sender.egress),
@@ -165,8 +211,25 @@ class Admin:
             by_proxy=settings.sender.egress.proxy is not None,
         )
         rules = RuleRoutes(self._rules, self._writer, targets)
+        paths = settings.matcher.event_fields.model_dump()
+        trying = Trying(
+            self._rules,
+            poster,
+            Resolver(KeyRing.of(settings), References(os.environ, settings.secrets.directory)),
+            EventDecoder(EventFields(**paths)),
+            paths,
+        )
+        known = (settings, self._rules, self._index, self._following, self._executor)
+        deliveries = Deliveries(*known)
+        status = Status(*known, sender=self._sender)
         about = Description()
         return {
+            operations.TEST_RULE.id: trying.test_rule,
+            operations.TRY_DRAFT.id: trying.try_draft,
+            operations.LIST_DELIVERIES.id: deliveries.list,
+            operations.GET_DELIVERY.id: deliveries.get,
+            operations.REDELIVER.id: deliveries.redeliver,
+            operations.STATUS.id: status.get,
             operations.LIST_RULES.id: rules.list,
             operations.CREATE_RULE.id: rules.create,
             operations.GET_RULE.id: rules.get,
@@ -191,6 +254,14 @@ def _tls(settings: AdminTlsSettings) -> ssl.SSLContext | None:
         name = "admin.tls.certificate" + (" or admin.tls.key" if settings.key is not None else "")
         raise Refused(f"{name}: {settings.certificate} can't be used: {error}") from None
     return context
+
+
+def _towards_receivers(settings: Settings) -> ssl.SSLContext:
+    tls = settings.sender.tls
+    try:
+        return tls_context(tls.ca, tls.certificate, tls.key)
+    except TlsError as error:
+        raise Refused(str(error)) from None
 
 
 def _no_password() -> str:

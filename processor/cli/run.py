@@ -59,16 +59,18 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         from processor.matching.service import Matcher
 
         roles.append(Matcher(settings, rules.live, metrics, health, tracing))
+    sender_status: Callable[[], Mapping[str, object]] | None = None
     if args.role in ("sender", "all"):
         from processor.delivery.service import Sender
 
         sender = Sender(settings, rules.live, metrics, health, tracing)
-        parts.append(sender.status)
+        sender_status = sender.status
+        parts.append(sender_status)
         roles.append(sender)
     if args.role in ("admin", "all") and settings.admin.has_tokens:
         from processor.admin.service import Admin
 
-        roles.append(Admin(settings, rules.live, health))
+        roles.append(Admin(settings, rules.live, health, sender=sender_status))
     elif args.role == "all":
         log.info("the admin API is off", extra={"fields": {"reason": f"admin.tokens: {NO_TOKENS}"}})
     telemetry = TelemetryServer(

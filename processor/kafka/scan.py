@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -113,7 +113,7 @@ def read(
 
 def follow(
     config: Mapping[str, Any], cluster: Cluster, starts: Mapping[Position, int]
-) -> Iterator[Sequence[InRecord]]:
+) -> Generator[Sequence[InRecord], None, None]:
     """The records behind these offsets as they come, without end; an empty batch about every second.
 
     Partitions that are added to the topics are followed from their start.

@@ -24,7 +24,7 @@ from tests.support.admin import READER, WRITER, Api, serving, settings_without_b
 OPEN = {"openapi", "docs"}
 """What says nothing of an installation, and so is anybody's."""
 
-WRITES = {"createRule", "replaceRule", "patchRule", "deleteRule"}
+WRITES = {"createRule", "replaceRule", "patchRule", "deleteRule", "testRule", "redeliver"}
 
 
 @pytest.fixture(scope="module")
