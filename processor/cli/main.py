@@ -5,13 +5,14 @@ A command is a module `processor.cli.<name>` with
     def add_parser(subparsers: Subparsers) -> None    # subparsers.add_parser("<name>", help=...)
     def run(args: argparse.Namespace, settings: Settings) -> int    # the exit code
 
-and a line in COMMANDS. Only the module of the command that was asked for is imported.
+and a line in COMMANDS. Only the module of the command that was asked for is imported; `completion` asks for
+all of them.
 """
 
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from importlib import import_module
 
 from processor import __version__
@@ -20,11 +21,12 @@ from processor.cli.parser import GLOBAL_FLAGS, Parser
 
 COMMANDS = (
     ("run", "run a role until SIGTERM or SIGINT, then drain"),
-    ("rules", "check, apply, show, delete and try trigger rules"),
+    ("rules", "check, apply, show, change and try trigger rules"),
     ("deliveries", "look at deliveries, put dead jobs back, release waiting ones"),
     ("topics", "create and repair Tocsin's topics, or check them"),
     ("secrets", "make keys that seal the secrets in rules"),
     ("config", "check the settings, or show them with secrets hidden"),
+    ("completion", "print a script that completes commands and flags in a shell"),
     ("demo", "the whole pipeline on this machine, with an embedded broker"),
 )
 """Name and one-line help of each command."""
@@ -53,6 +55,10 @@ def main(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
 
 def _run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     args = parse(argv)
+    if args.command == "completion":  # a shell begins with it, whatever the settings are
+        from processor.cli.completion import write_script
+
+        return write_script(args.shell, whole_parser())
     # Only now: --version and --help need neither settings nor what they are made of.
     from processor.lifecycle import Refused
     from processor.observability.logging import set_up_logging
@@ -76,16 +82,26 @@ def _run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
 
 def parse(argv: Sequence[str]) -> Namespace:
     """The command line as the command gets it; raises UsageError, and SystemExit after --help."""
+    asked_for = _first_word(argv)
+    return _parser({name for name, _ in COMMANDS if name == asked_for}).parse_args(argv)
+
+
+def whole_parser() -> Parser:
+    """The parser of all commands."""
+    return _parser({name for name, _ in COMMANDS})
+
+
+def _parser(whole: Container[str]) -> Parser:
+    """A parser that knows all commands, and the arguments of those in `whole`."""
     parser = Parser(prog="tocsin", description="When an event like this appears on Kafka, call that URL.")
     parser.add_argument("--version", action="version", version=f"tocsin {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    asked_for = _first_word(argv)
     for name, summary in COMMANDS:
-        if name == asked_for:
+        if name in whole:
             import_module(f"processor.cli.{name}").add_parser(subparsers)
         else:
             subparsers.add_parser(name, help=summary)
-    return parser.parse_args(argv)
+    return parser
 
 
 def _first_word(argv: Sequence[str]) -> str | None:

@@ -2,9 +2,11 @@
 
 import argparse
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from processor.durations import parse_duration
+
+LONGEST = timedelta(days=3_650)
 
 
 def add_since(parser: argparse._ActionsContainer, help_text: str) -> None:
@@ -18,15 +20,35 @@ def since_ms(text: str) -> int:
         return now_ms() - int(parse_duration(text).total_seconds() * 1000)
     except ValueError:
         pass
+    return int(_moment(text, "a duration such as 1h or ").timestamp() * 1000)
+
+
+def moment(text: str) -> datetime:
+    """A time in RFC 3339."""
+    return _moment(text, "")
+
+
+def span(text: str) -> timedelta:
+    """A duration longer than nothing and no longer than LONGEST."""
     try:
-        moment = datetime.fromisoformat(text)
+        duration = parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if not timedelta(0) < duration <= LONGEST:
+        raise argparse.ArgumentTypeError(f"expected a duration of up to {LONGEST.days}d (got {text[:40]!r})")
+    return duration
+
+
+def _moment(text: str, or_else: str) -> datetime:
+    try:
+        read = datetime.fromisoformat(text)
     except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
+        read = None
+    if read is None or read.tzinfo is None:
         raise argparse.ArgumentTypeError(
-            f"expected a duration such as 1h or a time such as 2026-11-23T10:00:00Z (got {text[:40]!r})"
+            f"expected {or_else}a time such as 2026-11-23T10:00:00Z (got {text[:40]!r})"
         )
-    return int(moment.timestamp() * 1000)
+    return read
 
 
 def now_ms() -> int:

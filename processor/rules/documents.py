@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TextIO
 
 import yaml
@@ -70,7 +70,7 @@ def read_json(text: str) -> Iterator[Document]:
         raise DocumentError(str(error)) from None
 
 
-def write_yaml(data: Mapping[str, Any], stream: TextIO) -> None:
+def write_yaml(data: Mapping[str, Any] | Sequence[Mapping[str, Any]], stream: TextIO) -> None:
     """One document, with `---` in front; text that YAML 1.1 or 1.2 would read as something else is quoted."""
     yaml.dump(data, stream, _Dumper, explicit_start=True, sort_keys=False, allow_unicode=True, width=120)
 

@@ -7,7 +7,7 @@ Knows nothing of Kafka.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -54,13 +54,33 @@ class RuleFiles:
     problems: tuple[DocumentProblem, ...]
     documents: int
 
+    def without_problems(self) -> RuleFiles:
+        """The drafts that can be applied although others can't; the problems have one more for each draft
+        that is right itself but shares its name with a document that isn't: which of them is meant, nobody
+        knows.
+        """
+        wrong = {problem.place for problem in self.problems}
+        names = {problem.name for problem in self.problems if problem.name}
+        right = [sourced for sourced in self.wanted.drafts if sourced.place not in wrong]
+        error = FieldError("name", "an invalid document has the same")
+        doubtful = [
+            DocumentProblem(sourced.place, sourced.draft.name, (error,))
+            for sourced in right
+            if sourced.draft.name in names
+        ]
+        drafts = tuple(sourced for sourced in right if sourced.draft.name not in names)
+        return RuleFiles(Wanted(drafts, self.wanted.next_id), (*self.problems, *doubtful), self.documents)
 
-def read_rules(sources: Iterable[str], stdin: TextIO) -> RuleFiles:
+
+def read_rules(
+    sources: Iterable[str], stdin: TextIO, report: Callable[[int], None] = lambda _: None
+) -> RuleFiles:
     """Read files, directories (their *.yaml, *.yml and *.json, not what is below) and `-`.
 
-    Raises UnreadableFile when one of them isn't there. A name may stand only once in all of them.
+    Raises UnreadableFile when one of them isn't there. A name may stand only once in all of them. `report`
+    is told after each document how many there were.
     """
-    reader = _Reader()
+    reader = _Reader(report)
     for source in sources:
         if source == STDIN:
             try:
@@ -83,7 +103,8 @@ def _paths(path: Path) -> list[Path]:
 
 
 class _Reader:
-    def __init__(self) -> None:
+    def __init__(self, report: Callable[[int], None]) -> None:
+        self._report = report
         self._drafts: list[SourcedDraft] = []
         self._problems: list[DocumentProblem] = []
         self._next_id: int | None = None
@@ -107,6 +128,7 @@ class _Reader:
             for number, document in enumerate(read_json(text) if json_only else read_yaml(text), 1):
                 place = file if json_only else f"{file}, document {number}, line {document.line}"
                 self._take(place, document)
+                self._report(len(self._places))
         except DocumentError as error:
             # What follows can't be read any more, what came before still counts.
             self.problem(file if not number else f"{file}, after document {number}", str(error))

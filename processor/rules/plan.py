@@ -1,7 +1,7 @@
 """What applying rules files would change: drafts on one side, the table on the other, matched by name.
 
 Pure. Each name stands once among the drafts (files.py sees to that). Nothing is planned while a single
-draft is invalid.
+draft is invalid, unless a part of them is asked for.
 """
 
 from __future__ import annotations
@@ -42,18 +42,23 @@ class Wanted:
 class Step:
     """What happens to one rule; `id` is None as long as a new rule has none, `reason` says why it is
     invalid.
+
+    `before` and `after` are the rule as it stands and as it will be, None where there is none (or none that
+    could be read); a new rule that has no id yet is shown with 1. difference.py compares them.
     """
 
     action: Action
     name: str
     id: int | None = None
     reason: str = ""
+    before: TriggerRule | None = None
+    after: TriggerRule | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Steps in the order of the files, deletions last; `changes` is empty when there is nothing to do or a
-    step is invalid.
+    """Steps in the order of the files, deletions last; `changes` is empty when there is nothing to do, or a
+    step is invalid and no part was asked for.
 
     `empties_set`: pruning would leave nothing in a set that holds rules.
     """
@@ -69,10 +74,17 @@ class Plan:
 
 
 def make_plan(
-    wanted: Wanted, snapshot: RuleSnapshot, keys: KeyRing, *, set_name: str | None = None, prune: bool = False
+    wanted: Wanted,
+    snapshot: RuleSnapshot,
+    keys: KeyRing,
+    *,
+    set_name: str | None = None,
+    prune: bool = False,
+    partial: bool = False,
 ) -> Plan:
     """Compare `wanted` with the table. `set_name` puts every rule into that set, `prune` deletes what else
-    is in it.
+    is in it. `partial` plans the valid drafts beside invalid ones, but then deletes nothing: the rule that
+    would go may be the one that could not be read.
     """
     planning = _Planning(snapshot, keys, set_name)
     for sourced in wanted.drafts:
@@ -83,9 +95,11 @@ def make_plan(
         members = [rule for rule in snapshot.rules.values() if rule.set == set_name]
         gone = [rule for rule in members if rule.id not in planning.matched]
         empties_set = bool(members) and not wanted.drafts
-    steps = (*planning.steps, *(Step("deleted", rule.name, rule.id) for rule in gone))
-    if any(step.action == "invalid" for step in steps):
-        return Plan(steps, (), empties_set)
+    if any(step.action == "invalid" for step in planning.steps):
+        if not partial:
+            return Plan(tuple(planning.steps), (), empties_set)
+        gone = []
+    steps = (*planning.steps, *(Step("deleted", rule.name, rule.id, before=rule) for rule in gone))
     # Ids asked for first and in rising order, then next_id, then new rules that take what comes: a write of
     # several transactions that breaks off in between can be made again and gives the same ids.
     asking: list[Create] = []
@@ -140,43 +154,49 @@ class _Planning:
             if current is not None:
                 self._against(current, draft)
             elif len(broken) == 1 and broken[0].id is not None:
-                self._check_secrets(draft, broken[0].id)
-                self._update(broken[0].id, draft, "updated")
+                self._update(broken[0].id, draft, None, self._as_rule(broken[0].id, draft, None))
             else:
-                self._check_secrets(draft, draft.id or 1)
+                after = self._as_rule(draft.id or 1, draft, None)
                 self.creates.append(Create(draft, self._set))
                 asked = draft.id if draft.id is not None and self._snapshot.is_free(draft.id) else None
-                self.steps.append(Step("created", draft.name, asked))
+                self.steps.append(Step("created", draft.name, asked, after=after))
         except SecretError as failure:
             self._refuse(sourced, str(failure))
 
     def _against(self, current: TriggerRule, draft: RuleDraft) -> None:
-        set_name = self._set if self._set is not None else draft.set
-        fields = protected(draft, current.id, current, self._keys)
-        rule = draft.to_rule(
-            rule_id=current.id,
-            uid=current.uid,
-            set_name=current.set if set_name is None else set_name,
-            updated_by=current.updated_by,
-            updated_at=current.updated_at,
-            **fields,
-        )
+        rule = self._as_rule(current.id, draft, current)
         self.matched.add(current.id)
-        if rule == current and _pattern_text(rule) == _pattern_text(current):
-            self.steps.append(Step("unchanged", draft.name, current.id))
+        if same_rule(rule, current):
+            self.steps.append(Step("unchanged", draft.name, current.id, before=current, after=current))
         else:
-            self._update(current.id, draft, "updated")
+            self._update(current.id, draft, current, rule)
 
-    def _check_secrets(self, draft: RuleDraft, rule_id: int) -> None:
-        protected(draft, rule_id, None, self._keys)
+    def _as_rule(self, rule_id: int, draft: RuleDraft, current: TriggerRule | None) -> TriggerRule:
+        """What the draft makes of the rule, but for who wrote it; raises SecretError."""
+        set_name = self._set if self._set is not None else draft.set
+        if set_name is None:
+            set_name = "" if current is None else current.set
+        return draft.to_rule(
+            rule_id=rule_id,
+            uid=(draft.uid or "") if current is None else current.uid,
+            set_name=set_name,
+            updated_by="" if current is None else current.updated_by,
+            updated_at=None if current is None else current.updated_at,
+            **protected(draft, rule_id, current, self._keys),
+        )
 
-    def _update(self, rule_id: int, draft: RuleDraft, action: Action) -> None:
+    def _update(self, rule_id: int, draft: RuleDraft, before: TriggerRule | None, after: TriggerRule) -> None:
         self.matched.add(rule_id)
         self.updates.append(Update(rule_id, draft, set=self._set))
-        self.steps.append(Step(action, draft.name, rule_id))
+        self.steps.append(Step("updated", draft.name, rule_id, before=before, after=after))
 
     def _refuse(self, sourced: SourcedDraft, reason: str) -> None:
         self.steps.append(Step("invalid", sourced.draft.name, None, f"{sourced.place}: {reason}"))
+
+
+def same_rule(one: TriggerRule, other: TriggerRule) -> bool:
+    """Whether the two say the same in every field, down to true and 1 in a pattern."""
+    return one == other and _pattern_text(one) == _pattern_text(other)
 
 
 def _pattern_text(rule: TriggerRule) -> bytes:

@@ -54,7 +54,16 @@ END_SEEN_WITHIN_MS: Final = 10
 marker.
 """
 
+LOOK_EVERY: Final = 0.2
+"""Seconds between two reports of how far the reading of the table is."""
+
 Planner = Callable[[RuleSnapshot], Sequence[Change]]
+Report = Callable[[str, int, int], None]
+"""Takes what is counted, how many of them are done, and of how many at most."""
+
+
+def _no_report(_what: str, _done: int, _total: int) -> None:
+    """Nobody looks."""
 
 
 class RuleStore:
@@ -65,12 +74,19 @@ class RuleStore:
     """
 
     def __init__(
-        self, settings: Settings, writer: Writer, *, timeout: timedelta = timedelta(seconds=10)
+        self,
+        settings: Settings,
+        writer: Writer,
+        *,
+        timeout: timedelta = timedelta(seconds=10),
+        report: Report = _no_report,
     ) -> None:
+        """`report` is told how far a long read or write is, in the thread that makes it."""
         name = settings.topics.name(TRANSACTIONAL_ID)
         self._topic = settings.topics.rules
         self._writer = writer
         self._timeout = timeout
+        self._report = report
         self._lock = threading.Lock()
         self._config = client_config(settings.kafka, name)
         self._reading = client_config(settings.kafka, name, fetch_wait_max_ms=END_SEEN_WITHIN_MS)
@@ -150,7 +166,9 @@ class RuleStore:
                     offsets = self._commit(batch, tries)
                     if offsets is None:
                         continue
+                    total = len(applied) + len(changes)
                     applied += (replace(one, offset=offsets.get(one.key)) for one in batch.applied)
+                    self._report("rules written", len(applied), total)
                 written(batch)
                 if batch.taken == len(changes):
                     return applied
@@ -225,10 +243,18 @@ class RuleStore:
             end = ends.ask(max(0.1, deadline.remaining()))
         except BrokerUnavailable as failure:
             raise StoreUnavailable(f"no broker answered in time: {failure}") from None
-        if not reader.wait_applied(end, deadline.remaining()):
+        if not self._wait_applied(reader, end, deadline):
             why = reader.failed or reader.state()[2] or f"offset {end} was not reached"
             raise StoreUnavailable(f"{self._topic} could not be read in time: {why}")
         return self._trace.snapshot()
+
+    def _wait_applied(self, reader: TableReader, end: int, deadline: Deadline) -> bool:
+        began = max(0, reader.state()[1])
+        while not reader.wait_applied(end, min(LOOK_EVERY, deadline.remaining())):
+            if deadline.expired:
+                return False
+            self._report("records of rules read", max(0, reader.state()[1] - began), end - began)
+        return True
 
     def _connect(self, deadline: Deadline) -> tuple[TableReader, EndOffset]:
         """Start reading, unless that goes on already. First says what no waiting mends."""

@@ -20,13 +20,13 @@ def shown(rule: TriggerRule) -> dict[str, Any]:
         if rule.origin:
             fields["action_target"]["origin"] = rule.origin
     for path, _ in rule.secrets():
-        holder, key = _holder(fields, path)
+        holder, key = holder_of(fields, path)
         if path != "action_target":
             holder[key] = {**holder[key], "secret": PLACEHOLDER}
     return fields
 
 
-def _holder(fields: dict[str, Any], path: str) -> tuple[Any, str | int]:
+def holder_of(fields: dict[str, Any], path: str) -> tuple[Any, str | int]:
     """The map or list that holds the field with this path (of TriggerRule.secrets), and its key there."""
     if path.startswith(_HEADERS):
         return fields["delivery"]["headers"], path.removeprefix(_HEADERS)
@@ -43,8 +43,8 @@ def exported(rule: TriggerRule, *, with_sealed: bool = False) -> dict[str, Any]:
         stored = to_fields(rule)
         for path, secret in rule.secrets():
             if secret.is_sealed:
-                holder, key = _holder(fields, path)
-                original, _ = _holder(stored, path)
+                holder, key = holder_of(fields, path)
+                original, _ = holder_of(stored, path)
                 holder[key] = original[key]
     for name in _BY_THE_WRITER:
         fields.pop(name, None)

@@ -1,80 +1,20 @@
 """`tocsin rules …` against a broker: outputs and exit codes as scripts see them."""
 
 import json
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
-from processor.cli.main import main
-from processor.rules.documents import write_yaml
 from tests.support.brokers import Broker, free_port
-from tests.support.logs import logging_as_before
-from tests.support.records import Record, produce, read_all
-from tests.support.rules import KEY, fields, record
+from tests.support.records import read_all
+from tests.support.rules import fields, record
+from tests.support.rules_commands import Tocsin
 from tests.support.topics import create_topic
 
 SECRET = "hunter2-very-secret"
-
-
-class Tocsin:
-    """Runs commands in this process, against the test's own rule topic."""
-
-    def __init__(
-        self, environ: Mapping[str, str], captured: pytest.CaptureFixture[str], directory: Path
-    ) -> None:
-        self.environ = dict(environ)
-        self._captured = captured
-        self._directory = directory
-        self.out = ""
-        self.err = ""
-
-    def run(self, *arguments: str, expect: int = 0) -> str:
-        """Standard output of `tocsin rules …`; the exit code must be `expect`."""
-        with logging_as_before():
-            code = main(["rules", *arguments, "--log-format", "json"], self.environ)
-        self.out, self.err = self._captured.readouterr()
-        assert code == expect, self.err
-        return self.out
-
-    def rows(self, *arguments: str, expect: int = 0) -> Any:
-        """Its JSON."""
-        return json.loads(self.run(*arguments, "-o", "json", expect=expect))
-
-    def apply(
-        self, rules: list[dict[str, Any]], *arguments: str, expect: int = 0
-    ) -> list[tuple[str, str, int | None]]:
-        """(action, name, id) of applying a file with these documents."""
-        file = self._directory / "rules.yaml"
-        with file.open("w") as stream:
-            for rule in rules:
-                write_yaml(rule, stream)
-        rows = self.rows("apply", "-f", str(file), *arguments, expect=expect)
-        assert all(set(row) == {"action", "name", "id", "reason"} for row in rows)
-        return [(row["action"], row["name"], row["id"]) for row in rows]
-
-
-@pytest.fixture
-def tocsin(broker: Broker, prefix: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Tocsin:
-    create_topic(broker.bootstrap, f"{prefix}trigger-rules", 1, {"cleanup.policy": "compact"})
-    environ = {
-        "TOCSIN_KAFKA__BOOTSTRAP_SERVERS": broker.bootstrap,
-        "TOCSIN_TOPICS__PREFIX": prefix,
-        "TOCSIN_SECRETS__KEYS": json.dumps([KEY]),
-    }
-    return Tocsin(environ, capsys, tmp_path)
-
-
-@pytest.fixture
-def plain(broker: Broker, prefix: str) -> Callable[..., None]:
-    """Writes records as a plain producer does."""
-
-    def write(*records: tuple[bytes, bytes | None]) -> None:
-        produce(broker.bootstrap, f"{prefix}trigger-rules", [Record(value, key) for key, value in records])
-
-    return write
 
 
 def test_rules_are_created_updated_and_left_alone(tocsin: Tocsin) -> None:
@@ -267,9 +207,14 @@ def test_a_missing_topic_and_an_absent_broker_are_one_line_and_exit_code_1(tocsi
 
 
 @pytest.mark.real_kafka
-def test_thousands_of_rules_are_applied_in_one_command(tocsin: Tocsin) -> None:
-    rules = [fields(f"r{number}", filter_message_regex=f"error {number}$") for number in range(3_000)]
+@pytest.mark.parametrize("count", [3_000, pytest.param(10_000, marks=pytest.mark.soak)])
+def test_thousands_of_rules_are_applied_in_one_command(tocsin: Tocsin, count: int) -> None:
+    rules = [fields(f"r{number}", filter_message_regex=f"error {number}$") for number in range(count)]
+    file = tocsin.write(rules)
 
-    assert {action for action, _, _ in tocsin.apply(rules)} == {"created"}
-    assert {action for action, _, _ in tocsin.apply(rules)} == {"unchanged"}
-    assert tocsin.rows("list")[-1]["id"] == 3_000
+    for action in ("created", "unchanged"):
+        began = time.monotonic()
+        rows = tocsin.rows("apply", "-f", str(file))
+        print(f"apply of {count:,} rules, {action}: {time.monotonic() - began:.1f} s")
+        assert {row["action"] for row in rows} == {action}
+    assert tocsin.rows("list")[-1]["id"] == count

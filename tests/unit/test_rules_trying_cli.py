@@ -328,3 +328,22 @@ def test_progress_is_written_over_on_a_terminal_and_nowhere_else() -> None:
     text = "2,000 of at most 5,000 events, 2,000/s"
     assert terminal.getvalue() == f"\r{text}\r{' ' * len(text)}\r"
     assert pipe.getvalue() == ""
+
+
+def test_progress_takes_the_time_anew_for_each_thing_it_counts() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    with Progress(terminal, iter([100.0, 101.0, 101.5, 103.0, 103.0, 104.0]).__next__) as progress:
+        progress.report("rules checked", 10)
+        progress.report("rules written", 500, 1_000)
+        progress.report("rules written", 1_000, 1_000)
+
+    lines = [line.rstrip() for line in terminal.getvalue().split("\r") if line.strip()]
+    assert lines == [
+        "10 rules checked, 20/s",
+        "500 of at most 1,000 rules written",
+        "1,000 of at most 1,000 rules written, 1,000/s",
+    ]

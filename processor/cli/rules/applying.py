@@ -1,16 +1,20 @@
 """`tocsin rules apply`: make the table what the files say."""
 
 import argparse
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 
+from processor.cli.colours import coloured_diff, wants_colours
 from processor.cli.errors import DONE, CommandFailed, UsageError
 from processor.cli.output import add_output_flag, print_rows
 from processor.cli.parser import Subparsers
 from processor.cli.rules.checking import add_file_flag, read_files, refuse, warn_of_targets
+from processor.cli.rules.progress import Progress
 from processor.cli.rules.store import rule_store
 from processor.cli.waiting import add_timeout_flag
 from processor.rules import Applied, Change, KeyRing, RuleSnapshot
-from processor.rules.files import DocumentProblem
+from processor.rules.difference import difference
+from processor.rules.files import DocumentProblem, RuleFiles
 from processor.rules.plan import Plan, Step, Wanted, make_plan
 from processor.settings import Settings
 
@@ -23,7 +27,7 @@ def add_actions(actions: Subparsers) -> None:
         "apply",
         help="create and update the rules in files, matched by name; all of them or none",
         description="Creates and updates the rules in files, matched by name. If one of them is invalid,"
-        " nothing is applied.",
+        " nothing is applied, unless --partial is given, and the exit code is 1 either way.",
     )
     add_file_flag(parser)
     parser.add_argument("--set", metavar="NAME", help="put every rule applied into this set")
@@ -31,7 +35,14 @@ def add_actions(actions: Subparsers) -> None:
         "--prune", action="store_true", help="delete the rules of the set (--set) that the files don't have"
     )
     parser.add_argument("--yes", action="store_true", help="let --prune leave the set empty")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be done, change nothing")
+    parser.add_argument(
+        "--partial",
+        action="store_true",
+        help="apply the valid rules although others are invalid; nothing is pruned then",
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show what would be done, as a diff; change nothing"
+    )
     add_output_flag(parser)
     add_timeout_flag(parser)
     parser.set_defaults(run_action=_run)
@@ -46,21 +57,20 @@ class _Stop(Exception):  # noqa: N818  (ends the planning from inside the store)
 
 
 def _run(args: argparse.Namespace, settings: Settings) -> int:
-    if not args.file:
-        raise UsageError("rules apply takes -f FILE, a directory, or - for standard input")
-    if args.set == "":
-        raise UsageError("--set takes a name")
-    if args.prune and args.set is None:
-        raise UsageError("--prune needs --set NAME: it deletes only what was applied under the same set")
-    read = read_files(args.file)
-    if read.problems:
-        print_rows(list(_problem_rows(read.problems, args.output)), _COLUMNS, args.output)
+    _check_flags(args)
+    with Progress(sys.stderr) as progress:
+        read = read_files(args.file, lambda done: progress.report("rules checked", done))
+    if read.problems and args.partial:
+        read = read.without_problems()
+    problem_rows = list(_problem_rows(read.problems, args.output))
+    if read.problems and not (args.partial and read.wanted.drafts):
+        print_rows(problem_rows, _COLUMNS, args.output)
         raise refuse(read.problems, read.documents, ", nothing was applied")
     if not read.documents and not args.prune:
         raise CommandFailed(f"there are no rules in {', '.join(args.file)}")
     warn_of_targets(read, settings)
     try:
-        steps = _steps(args, settings, read.wanted)
+        steps = _steps(args, settings, read)
     except _Stop as stop:
         if not stop.plan.invalid:
             raise CommandFailed(
@@ -70,18 +80,37 @@ def _run(args: argparse.Namespace, settings: Settings) -> int:
         raise CommandFailed(
             f"invalid rules: {len(stop.plan.invalid)} of {len(stop.plan.steps)}, nothing was applied"
         ) from None
-    print_rows([_row(step) for step in steps], _COLUMNS, args.output)
+    if args.dry_run and args.output != "json":
+        _print_differences(steps)
+    print_rows([*map(_row, steps), *problem_rows], _COLUMNS, args.output)
+    invalid = len({problem.place for problem in read.problems}) + sum(s.action == "invalid" for s in steps)
+    if invalid:
+        then = "would be applied" if args.dry_run else "were applied"
+        raise CommandFailed(f"invalid rules: {invalid} of {read.documents}, only the others {then}")
     return DONE
 
 
-def _steps(args: argparse.Namespace, settings: Settings, wanted: Wanted) -> Sequence[Step]:
+def _check_flags(args: argparse.Namespace) -> None:
+    if not args.file:
+        raise UsageError("rules apply takes -f FILE, a directory, or - for standard input")
+    if args.set == "":
+        raise UsageError("--set takes a name")
+    if args.prune and args.set is None:
+        raise UsageError("--prune needs --set NAME: it deletes only what was applied under the same set")
+
+
+def _steps(args: argparse.Namespace, settings: Settings, read: RuleFiles) -> Sequence[Step]:
     keys = KeyRing.of(settings)
     plan = Plan((), ())
+    wanted: Wanted = read.wanted
+    # Whatever can't be read may be a rule of the set.
+    prune = args.prune and not read.problems
 
     def planner(snapshot: RuleSnapshot) -> Sequence[Change]:
         nonlocal plan
-        plan = make_plan(wanted, snapshot, keys, set_name=args.set, prune=args.prune)
-        if plan.invalid or (plan.empties_set and not args.yes and not args.dry_run):
+        plan = make_plan(wanted, snapshot, keys, set_name=args.set, prune=prune, partial=args.partial)
+        refused = plan.invalid and not args.partial
+        if refused or (plan.empties_set and not args.yes and not args.dry_run):
             raise _Stop(plan)
         return plan.changes
 
@@ -102,6 +131,14 @@ def _as_applied(plan: Plan, applied: Sequence[Applied]) -> Sequence[Step]:
         if step.action != "deleted"
     ]
     return [*steps, *(Step("deleted", one.name, one.id) for one in applied if one.action == "deleted")]
+
+
+def _print_differences(steps: Iterable[Step]) -> None:
+    colours = wants_colours(sys.stdout)
+    for step in steps:
+        lines = list(difference(step))
+        if lines:
+            print("\n".join(coloured_diff(lines) if colours else lines), end="\n\n")
 
 
 def _row(step: Step) -> Mapping[str, object]:

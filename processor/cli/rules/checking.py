@@ -3,7 +3,7 @@
 import argparse
 import logging
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from processor.cli.errors import DONE, CommandFailed, UsageError
 from processor.cli.output import add_output_flag, print_rows
@@ -39,10 +39,10 @@ def add_file_flag(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read_files(sources: Iterable[str]) -> RuleFiles:
-    """Read them all; CommandFailed when one isn't there."""
+def read_files(sources: Iterable[str], report: Callable[[int], None] = lambda _: None) -> RuleFiles:
+    """Read them all; CommandFailed when one isn't there. `report` is told how many documents were read."""
     try:
-        return read_rules(sources, sys.stdin)
+        return read_rules(sources, sys.stdin, report)
     except UnreadableFile as failure:
         raise CommandFailed(str(failure)) from None
 

@@ -1,7 +1,7 @@
 """Which record somebody means by an id, a name or a key."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from processor.cli.errors import CommandFailed, UsageError
@@ -30,14 +30,17 @@ def check_reference(args: argparse.Namespace) -> None:
 
 def find(snapshot: RuleSnapshot, args: argparse.Namespace) -> Found:
     """The one record that is meant; CommandFailed when there is none, or several."""
-    records = [Found(str(rule_id).encode(), rule) for rule_id, rule in snapshot.rules.items()]
-    records += (Found(key, rule) for key, rule in snapshot.invalid.items())
+    records = _records(snapshot)
     if args.key is not None:
         meant = [found for found in records if _key(found) == args.key]
         return _one(meant, f"key {args.key!r}")
-    wanted: str = args.rule
-    meant = [found for found in records if str(found.rule.id) == wanted or found.rule.name == wanted]
-    return _one(meant, f"rule {wanted!r}")
+    return _named(records, args.rule)
+
+
+def find_all(snapshot: RuleSnapshot, references: Iterable[str]) -> list[Found]:
+    """The record that each id or name means; CommandFailed when one means none, or several."""
+    records = _records(snapshot)
+    return [_named(records, reference) for reference in references]
 
 
 def rule_id_of(snapshot: RuleSnapshot, rule: str) -> int:
@@ -46,6 +49,16 @@ def rule_id_of(snapshot: RuleSnapshot, rule: str) -> int:
     if found.id is None:
         raise CommandFailed(f"{rule!r} is a record whose key is no rule id: no job can be of it")
     return found.id
+
+
+def _records(snapshot: RuleSnapshot) -> list[Found]:
+    records = [Found(str(rule_id).encode(), rule) for rule_id, rule in snapshot.rules.items()]
+    return [*records, *(Found(key, rule) for key, rule in snapshot.invalid.items())]
+
+
+def _named(records: Iterable[Found], wanted: str) -> Found:
+    meant = [found for found in records if str(found.rule.id) == wanted or found.rule.name == wanted]
+    return _one(meant, f"rule {wanted!r}")
 
 
 def _one(meant: Sequence[Found], what: str) -> Found:

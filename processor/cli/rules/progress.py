@@ -1,4 +1,4 @@
-"""How far a long reading is: one line that is written over, and only on a terminal."""
+"""How far long work is: one line that is written over, and only on a terminal."""
 
 from __future__ import annotations
 
@@ -18,10 +18,18 @@ class Progress:
         """`clock`: seconds."""
         self.total: int | None = None
         """How many there will be, if that is known: record offsets between two points, markers included."""
+        self._what = "events"
         self._stream = stream if stream.isatty() else None
         self._clock = clock
         self._began = self._shown = clock()
         self._width = 0
+
+    def report(self, what: str, done: int, total: int | None = None) -> None:
+        """So many of these are done; with another `what` than before, the time is taken anew."""
+        if what != self._what:
+            self._what, self._began = what, self._clock()
+        self.total = total
+        self.show(done)
 
     def show(self, done: int) -> None:
         """So many are done."""
@@ -29,7 +37,8 @@ class Progress:
             return
         self._shown = now
         of = "" if self.total is None else f" of at most {self.total:,}"
-        self._write(f"{done:,}{of} events, {done / (now - self._began):,.0f}/s")
+        rate = f", {done / (now - self._began):,.0f}/s" if now > self._began else ""
+        self._write(f"{done:,}{of} {self._what}{rate}")
 
     def _write(self, text: str) -> None:
         if self._stream is not None:

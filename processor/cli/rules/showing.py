@@ -6,13 +6,14 @@ import sys
 from collections.abc import Iterable, Mapping
 
 from processor.cli.errors import DONE
-from processor.cli.output import add_output_flag, print_json, print_rows
+from processor.cli.output import print_json, print_rows
 from processor.cli.parser import Subparsers
 from processor.cli.rules.finding import add_reference, check_reference, find
 from processor.cli.rules.store import rule_store
 from processor.cli.waiting import add_timeout_flag
 from processor.rules import InvalidRule, RuleSnapshot, TriggerRule
 from processor.rules.documents import write_yaml
+from processor.rules.fields import format_time
 from processor.rules.files import TABLE_KIND
 from processor.rules.table import Ids
 from processor.rules.view import exported, shown
@@ -21,12 +22,19 @@ from processor.settings import Settings
 log = logging.getLogger(__name__)
 
 _COLUMNS = ("key", "name", "status", "enabled", "set", "target", "reason")
+_WIDE = (*_COLUMNS[:-1], "severity", "source", "paused", "muted_until", "updated_by", "updated_at", "reason")
 
 
 def add_actions(actions: Subparsers) -> None:
     """Add `list`, `get` and `export`."""
     listing = actions.add_parser("list", help="list all rules, the invalid ones with the reason")
-    add_output_flag(listing)
+    listing.add_argument(
+        "-o",
+        "--output",
+        choices=("table", "wide", "json", "yaml"),
+        default="table",
+        help="table (the default), wide: with more columns, json, or yaml: the same as json",
+    )
     listing.set_defaults(run_action=_list)
     getting = actions.add_parser("get", help="show one rule, secrets as ***")
     add_reference(getting)
@@ -56,8 +64,11 @@ def _list(args: argparse.Namespace, settings: Settings) -> int:
         snapshot = store.read()
     if args.output == "json":
         print_json(list(_entries(snapshot)))
+    elif args.output == "yaml":
+        write_yaml(list(_entries(snapshot)), sys.stdout)
     else:
-        print_rows([_row(entry, snapshot) for entry in _entries(snapshot)], _COLUMNS, "table")
+        columns = _WIDE if args.output == "wide" else _COLUMNS
+        print_rows([_row(entry, snapshot) for entry in _entries(snapshot)], columns, "table")
     return DONE
 
 
@@ -130,5 +141,16 @@ def _row(entry: Mapping[str, object], snapshot: RuleSnapshot) -> Mapping[str, ob
     if rule is None:
         invalid = next(one for one in snapshot.invalid.values() if one.key == entry["key"])
         return {**entry, "name": invalid.name}
-    target = rule.origin or "(a reference)"
-    return {**entry, "name": rule.name, "enabled": rule.enabled, "set": rule.set, "target": target}
+    return {
+        **entry,
+        "name": rule.name,
+        "enabled": rule.enabled,
+        "set": rule.set,
+        "target": rule.origin or "(a reference)",
+        "severity": ",".join(rule.filter_severity),
+        "source": ",".join(rule.filter_source),
+        "paused": rule.paused,
+        "muted_until": format_time(rule.muted_until) if rule.muted_until else None,
+        "updated_by": rule.updated_by,
+        "updated_at": format_time(rule.updated_at) if rule.updated_at else None,
+    }

@@ -2,10 +2,12 @@
 
 import argparse
 import getpass
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from processor.cli.errors import CommandFailed
+from processor.cli.rules.progress import Progress
 from processor.rules import RuleFailure, RuleStore, Writer
 from processor.settings import Settings
 
@@ -13,10 +15,15 @@ from processor.settings import Settings
 @contextmanager
 def rule_store(args: argparse.Namespace, settings: Settings) -> Iterator[RuleStore]:
     """The store, waiting `--timeout` for a broker; what it or the block raises of the rules' errors fails
-    the command.
+    the command. On a terminal it is shown how far a long read or write is.
     """
     try:
-        with RuleStore(settings, Writer.of(settings, who()), timeout=args.timeout) as store:
+        with (
+            Progress(sys.stderr) as progress,
+            RuleStore(
+                settings, Writer.of(settings, who()), timeout=args.timeout, report=progress.report
+            ) as store,
+        ):
             yield store
     except RuleFailure as failure:
         raise CommandFailed(str(failure)) from None
