@@ -212,9 +212,11 @@ def test_thousands_of_rules_are_applied_in_one_command(tocsin: Tocsin, count: in
     rules = [fields(f"r{number}", filter_message_regex=f"error {number}$") for number in range(count)]
     file = tocsin.write(rules)
 
+    seconds: dict[str, float] = {}
     for action in ("created", "unchanged"):
         began = time.monotonic()
         rows = tocsin.rows("apply", "-f", str(file))
-        print(f"apply of {count:,} rules, {action}: {time.monotonic() - began:.1f} s")
+        seconds[action] = time.monotonic() - began
         assert {row["action"] for row in rows} == {action}
     assert tocsin.rows("list")[-1]["id"] == count
+    print(f"apply of {count:,} rules:", *(f"{action} in {took:.1f} s" for action, took in seconds.items()))

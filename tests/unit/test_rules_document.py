@@ -1,5 +1,6 @@
 """docs/rules.md names every field of a rule, and what it shows is right."""
 
+import argparse
 import json
 import re
 from io import StringIO
@@ -7,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from processor.cli.main import whole_parser
 from processor.events import EventDecoder, EventFields
 from processor.filters import compile_filter
 from processor.filters.conditions import OPERATORS
 from processor.filters.syntax import MAX_CHARACTERS, MAX_COMBINATIONS, MAX_CONDITIONS, MAX_DEPTH, OR
 from processor.matching.cases import check_names, read_cases, run_cases
 from processor.matching.trial import Trial, as_rules
+from processor.patterns import PatternError, compile_pattern
 from processor.rules import RuleDraft
 from processor.rules.files import read_rules
 from processor.rules.schema import Delivery
@@ -107,3 +110,39 @@ def test_the_cases_it_shows_pass_on_the_rules_it_shows(tmp_path: Path) -> None:
     results = list(run_cases(cases, trial, EventDecoder(EventFields())))
 
     assert [result.passed for result in results] == [True] * 3
+
+
+def message_rows() -> list[list[str]]:
+    """The pattern, a message it is found in and one it isn't, of each row of the table of patterns."""
+    table = TEXT.split("| looked for | pattern | found in |")[1].split("\n\n")[0]
+    rows = [re.findall(r"`(.+?)`(?= \|)", line) for line in table.splitlines()[2:]]
+    return [[cell.replace(r"\|", "|") for cell in row] for row in rows]
+
+
+@pytest.mark.parametrize(("pattern", "found_in", "not_in"), message_rows())
+def test_the_examples_of_message_patterns_are_right(pattern: str, found_in: str, not_in: str) -> None:
+    compiled = compile_pattern(pattern)
+
+    assert compiled.search(found_in.replace(r"\n", "\n"))
+    assert not compiled.search(not_in.replace(r"\n", "\n"))
+
+
+@pytest.mark.parametrize("pattern", [r"\C", r"\p{C}", r"\p{Cn}", "(?P<é>a)", r"\x{D800}", r"(?=a)", r"(a)\1"])
+def test_what_is_said_to_be_refused_is(pattern: str) -> None:
+    with pytest.raises(PatternError):
+        compile_pattern(pattern)
+
+
+def test_every_command_of_rules_is_named() -> None:
+    actions = _parser_of_rules()
+
+    assert [name for name in actions if not re.search(rf"rules {name}\b|`{name}`", TEXT)] == []
+    assert {"edit", "mute", "export"} <= set(actions)
+
+
+def _parser_of_rules() -> list[str]:
+    parser = whole_parser()
+    groups = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    inner = groups[0].choices["rules"]._actions
+    [commands] = [action for action in inner if isinstance(action, argparse._SubParsersAction)]
+    return list(commands.choices)
