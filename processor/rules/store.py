@@ -54,6 +54,8 @@ END_SEEN_WITHIN_MS: Final = 10
 marker.
 """
 
+_PAUSE: Final = 0.1
+
 LOOK_EVERY: Final = 0.2
 """Seconds between two reports of how far the reading of the table is."""
 
@@ -239,10 +241,7 @@ class RuleStore:
 
     def _read_to_end(self, deadline: Deadline) -> RuleSnapshot:
         reader, ends = self._connect(deadline)
-        try:
-            end = ends.ask(max(0.1, deadline.remaining()))
-        except BrokerUnavailable as failure:
-            raise StoreUnavailable(f"no broker answered in time: {failure}") from None
+        end = _ask(ends, deadline)
         if not self._wait_applied(reader, end, deadline):
             why = reader.failed or reader.state()[2] or f"offset {end} was not reached"
             raise StoreUnavailable(f"{self._topic} could not be read in time: {why}")
@@ -282,6 +281,17 @@ class RuleStore:
                 f"topic {self._topic} would lose rules, cleanup.policy is {policy}: run `tocsin topics apply`"
             )
         return int(config[self._topic].get("max.message.bytes", 1_000_000))
+
+
+def _ask(ends: EndOffset, deadline: Deadline) -> int:
+    """The end of the topic, asked for again while it has no leader, as after a restart of its broker."""
+    while True:
+        try:
+            return ends.ask(max(0.1, deadline.remaining()))
+        except BrokerUnavailable as failure:
+            if deadline.remaining() <= _PAUSE:
+                raise StoreUnavailable(f"no broker answered in time: {failure}") from None
+        time.sleep(_PAUSE)
 
 
 class _Tries:
