@@ -26,6 +26,7 @@ COMMANDS = (
     ("topics", "create and repair Tocsin's topics, or check them"),
     ("secrets", "make keys that seal the secrets in rules"),
     ("config", "check the settings, or show them with secrets hidden"),
+    ("doctor", "look at connection, rights, transactions, topics and the newest events"),
     ("completion", "print a script that completes commands and flags in a shell"),
     ("demo", "the whole pipeline on this machine, with an embedded broker"),
 )

@@ -60,12 +60,15 @@ class TopicInfo(NamedTuple):
 class Cluster:
     """An admin client of its own. Any thread may use it."""
 
-    def __init__(self, kafka: KafkaSettings, client_id: str) -> None:
-        """Connects with the first call."""
+    def __init__(
+        self, kafka: KafkaSettings, client_id: str, on_error: Callable[[KafkaError], None] | None = None
+    ) -> None:
+        """Connects with the first call. `on_error` hears, during calls, what the connections fail at."""
         self._where = kafka.bootstrap_servers
         # It must outlive the futures of its calls, which fail with _DESTROY otherwise; so it is kept here and
         # the calls wait for their futures.
-        self.admin = AdminClient(client_config(kafka, client_id), logger=log)
+        listening = {} if on_error is None else {"error_cb": on_error}
+        self.admin = AdminClient(client_config(kafka, client_id, **listening), logger=log)
 
     def topics(self, names: Iterable[str] | None = None, *, timeout: float = TIMEOUT) -> dict[str, TopicInfo]:
         """The topics of these names (None: of any name) that exist."""

@@ -56,8 +56,12 @@ class JavaBroker(Broker):
 
     kind = "java"
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, more: str = "") -> None:
+        """`more` are further properties, over those of PROPERTIES; `{port}` and `{controller}` in them are
+        those of the listeners.
+        """
         super().__init__("127.0.0.1", free_port())
+        self._more = more
         self._directory = directory
         self._log = directory / "broker.log"
         self._properties = directory / "server.properties"
@@ -69,7 +73,8 @@ class JavaBroker(Broker):
         self._child = Child(_java("-Xms256m", "-Xmx1g", "kafka.Kafka", str(self._properties)), self._log)
 
     def _format(self) -> None:
-        text = PROPERTIES.format(port=self.port, controller=free_port(), data=self._directory / "data")
+        template = PROPERTIES + self._more
+        text = template.format(port=self.port, controller=free_port(), data=self._directory / "data")
         self._properties.write_text(text)
         cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
         arguments = ["format", "--cluster-id", cluster_id, "--config", str(self._properties)]
