@@ -11,14 +11,15 @@ from processor.kafka.errors import BrokerUnavailable
 from processor.settings import KafkaSettings
 
 Obstacle = Literal["refused", "name", "login", "tls", "silence"]
-"""Nobody listens there; the name has no address; the login is refused; TLS fails; nothing comes back."""
+"""Nobody listens there; the name has no address; the login is refused; TLS fails; nothing comes back, or the
+connection is closed.
+"""
 
 _OBSTACLES: Final[dict[int, Obstacle]] = {
     KafkaError._AUTHENTICATION: "login",
     KafkaError.SASL_AUTHENTICATION_FAILED: "login",
     KafkaError._SSL: "tls",
     KafkaError._RESOLVE: "name",
-    KafkaError._TRANSPORT: "refused",
 }
 
 
@@ -35,7 +36,12 @@ def connect(kafka: KafkaSettings, client_id: str, timeout: float) -> Cluster:
     met: dict[Obstacle, str] = {}
 
     def note(error: KafkaError) -> None:
-        if obstacle := _OBSTACLES.get(error.code()):
+        obstacle = _OBSTACLES.get(error.code())
+        if obstacle is None and error.code() == KafkaError._TRANSPORT:
+            # One code for a port where nobody listens and for one that hangs up, as a plaintext port does on
+            # TLS; only the system's words tell them apart.
+            obstacle = "refused" if "refused" in error.str() else "silence"
+        if obstacle is not None:
             met[obstacle] = error.str()
 
     cluster = Cluster(kafka, client_id, note)
@@ -44,7 +50,7 @@ def connect(kafka: KafkaSettings, client_id: str, timeout: float) -> Cluster:
     except BrokerUnavailable as failure:
         cluster.admin.poll(0)
         # A login that is refused and a handshake that fails also end in a closed connection.
-        for obstacle in ("login", "tls", "name", "refused"):
+        for obstacle in ("login", "tls", "name", "silence", "refused"):
             if obstacle in met:
                 raise Unreachable(f"{failure}: {met[obstacle]}", obstacle) from None
         raise Unreachable(str(failure), "silence") from None
