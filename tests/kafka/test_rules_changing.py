@@ -270,26 +270,33 @@ def test_a_dry_run_shows_a_diff_without_secrets(tocsin: Tocsin, tmp_path: Path) 
     assert [entry["rule"]["name"] for entry in tocsin.rows("list")] == ["a", "gone"]
 
 
-def test_colours_and_progress_are_for_terminals(tocsin: Tocsin, tmp_path: Path) -> None:
-    file = tmp_path / "new.yaml"
-    with file.open("w") as stream:
-        for number in range(1_500):
-            write_yaml(fields(f"r{number}", filter_message_regex=f"e {number}$"), stream)
+def test_colours_and_progress_are_for_terminals(tocsin: Tocsin) -> None:
+    few = tocsin.write([fields("r7")])
+    assert b"\x1b[32m+name: r7\x1b[0m" in on_a_terminal(tocsin, "apply", "-f", str(few), "--dry-run")
+
+    # So many take longer to read than the 0.2 s after which progress is shown, on any machine of today.
+    many = tocsin.write(
+        [fields(f"r{number}", filter_message_regex=f"e {number}$") for number in range(10_000)]
+    )
+    shown = on_a_terminal(tocsin, "apply", "-f", str(many), "--dry-run", "-o", "json")
+    assert b" rules checked" in shown
+    assert b"\x1b" not in shown
+
+
+def on_a_terminal(tocsin: Tocsin, *arguments: str) -> bytes:
+    """What `tocsin rules …` writes to a terminal; it must succeed."""
     ours, theirs = os.openpty()
     environ = {**os.environ, **tocsin.environ, "TERM": "xterm"}
     environ.pop("NO_COLOR", None)
-    command = [str(Path(sys.executable).parent / "tocsin"), "rules", "apply", "-f", str(file), "--dry-run"]
-
+    command = [str(Path(sys.executable).parent / "tocsin"), "rules", *arguments]
+    shown = b""
     with subprocess.Popen(command, env=environ, stdout=theirs, stderr=theirs) as process:
         os.close(theirs)
-        shown = b""
         while chunk := _read(ours):
             shown += chunk
     os.close(ours)
-
     assert process.returncode == 0, shown[-500:]
-    assert b"\x1b[32m+name: r7\x1b[0m" in shown
-    assert b" rules checked" in shown
+    return shown
 
 
 def _read(terminal: int) -> bytes:
