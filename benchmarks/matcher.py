@@ -20,7 +20,7 @@ RSS_TARGET = 300.0
 
 END = 0.75
 """The share of the backlog after which a measurement ends: while the client still has as much fetched ahead
-as at the beginning (up to 32 MiB), or work that was done before the window would count for it."""
+as at the beginning (up to 16 MiB), or work that was done before the window would count for it."""
 
 
 class Case(NamedTuple):

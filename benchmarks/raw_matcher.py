@@ -27,7 +27,7 @@ _CONSUMER = {
     "session.timeout.ms": 6_000,
     "heartbeat.interval.ms": 1_500,
     "fetch.queue.backoff.ms": 2,
-    "queued.max.messages.kbytes": 32_768,
+    "queued.max.messages.kbytes": 16_384,
 }
 _PRODUCER = {
     "transaction.timeout.ms": 5_000,

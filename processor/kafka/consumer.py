@@ -92,7 +92,7 @@ class GroupConsumer:
             "topic.metadata.refresh.interval.ms": 5_000,
             # The default of 1,000 ms stalls a consumer whenever its local queue has been full.
             "fetch.queue.backoff.ms": 2,
-            "queued.max.messages.kbytes": 32_768,
+            "queued.max.messages.kbytes": 16_384,
         }
         if instance_id is not None:
             own["group.instance.id"] = instance_id

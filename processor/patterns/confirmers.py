@@ -4,14 +4,14 @@ from typing import Final
 
 from processor.patterns.pattern import Pattern, Search
 
-DEFAULT_BYTES: Final = 1 << 30
+DEFAULT_BYTES: Final = 256 << 20
 
 
 class Confirmers:
     """Searches with patterns and keeps those compiled that were searched with lately.
 
     One thread at a time. The bound is on what RE2 may use for them at the very worst, which takes patterns
-    and texts made for it: most patterns use 7 KB of their 128, so the default keeps 8,000 of them in 60 MB.
+    and texts made for it: most patterns use 7 KB of their 128, so the default keeps 2,000 of them in 15 MB.
     Compiling one again takes 30 us.
     """
 

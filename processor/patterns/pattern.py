@@ -1,6 +1,7 @@
 """One compiled pattern."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
 import re2
@@ -74,6 +75,7 @@ def add_to_filter(filtered: Any, pattern: Pattern) -> None:
     filtered.Add(pattern.re2_source.encode(), _options(pattern.memory))
 
 
+@lru_cache(maxsize=16_384)  # a rule's pattern is checked when it is read, and asked for again when it is used
 def compile_pattern(source: str) -> Pattern:
     """Checks Go's regexp syntax; what is compiled for that isn't kept.
 
