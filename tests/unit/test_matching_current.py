@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from processor.matching.current import HOLD, CurrentRules
+from processor.matching.current import FEW, HOLD, WARM_UP, CurrentRules
 from processor.matching.engine import RuleSet
+from processor.matching.shards import Built, Job
 from processor.rules import RuleTable
 from processor.rules.table import Changes
 from tests.support.rules import record
@@ -120,3 +121,31 @@ def test_many_changes_hold_the_loop_a_little_at_a_time() -> None:
         turns += 1
     assert turns > 2
     assert len(version.rules) == 399
+
+
+class Never:
+    """A builder that takes a job and is never done."""
+
+    def submit(self, job: Job) -> None:
+        pass
+
+    def finished(self) -> Built | None:
+        return None
+
+
+def test_at_first_many_rules_are_waited_for_until_they_are_compiled_but_not_for_ever() -> None:
+    live = rules()
+    for number in range(2, FEW + 10):
+        live.table.apply(
+            b"%d" % number, record(f"r{number}", filter_message_regex=f"x{number}y"), None, number
+        )
+    now = [0.0]
+    waiting = CurrentRules(live, RuleSet(builder=Never()), clock=lambda: now[0])
+    assert waiting.version() is None
+    now[0] = WARM_UP - 1
+    assert waiting.version() is None
+    now[0] = WARM_UP + 1
+    assert waiting.version() is not None
+    live.table.apply(b"5000", record("later"), None, 5_000)
+    now[0] = 0.0
+    assert waiting.version() is not None  # once it has begun, changes act at once

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -157,6 +158,18 @@ def ask(engine: RuleSet, rules: dict[int, TriggerRule], events: list[dict[str, A
 @given(_STEPS)
 @settings(deadline=None)
 def test_engine_equals_the_plain_loop(steps: list[tuple[str, Any, Any]]) -> None:
+    compare(steps)
+
+
+@pytest.mark.soak
+@given(_STEPS)
+@settings(deadline=None, max_examples=5_000)
+def test_engine_equals_the_plain_loop_in_thousands_of_cases(steps: list[tuple[str, Any, Any]]) -> None:
+    compare(steps)
+
+
+def compare(steps: list[tuple[str, Any, Any]]) -> None:
+    """Take the steps, with the engine and with the plain loop."""
     builder, rules = Slow(), dict[int, TriggerRule]()
     engine = RuleSet(builder=builder)
     for what, rule_id, given_value in steps:
