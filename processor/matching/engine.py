@@ -22,7 +22,7 @@ from processor.events import Event, Texts, document
 from processor.matching.lists import ListIndex
 from processor.matching.required import FilterIndex
 from processor.matching.rule import CompiledRule
-from processor.matching.shards import SAMPLE, Built, Gate, Job, Kind, Shard, Whole, next_job
+from processor.matching.shards import LONGEST_SAMPLE, SAMPLE, Built, Gate, Job, Kind, Shard, Whole, next_job
 from processor.patterns import Confirmers
 from processor.patterns.gate import TooMany
 from processor.patterns.segments import folded
@@ -291,7 +291,8 @@ class RuleSet:
             firing = self._firing(shard, chosen, route, message)
             if len(firing) < len(chosen):
                 shard.wasted += len(chosen) - len(firing)
-                self._sample.append(message)
+                if len(message) <= LONGEST_SAMPLE:
+                    self._sample.append(message)
             fired += firing
         return fired
 

@@ -17,6 +17,9 @@ from processor.matching.rule import CompiledRule
 SAMPLE: Final = 256
 """Messages that are remembered for the choice of better segments."""
 
+LONGEST_SAMPLE: Final = 4_096
+"""Bytes of such a message; all of them go to the compiler."""
+
 
 class Kind(Enum):
     """By what a shard tells which rules a message may fire."""
