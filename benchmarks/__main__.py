@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
-from benchmarks import engine, isolation, latency, matcher, sender, waiting, workload
+from benchmarks import changes, engine, isolation, latency, matcher, sender, waiting, workload
 from benchmarks.ground import ROOT, Ground, say
 from benchmarks.report import Report
 from benchmarks.scale import QUICK, WHOLE, Scale
@@ -19,6 +19,7 @@ Scenario = Callable[[Ground, Scale, Report], None]
 
 def _engine(_: Ground, scale: Scale, report: Report) -> None:
     engine.run(scale, report)
+    changes.run(scale, report)
 
 
 GROUPS: dict[str, tuple[Scenario, ...]] = {
