@@ -47,7 +47,7 @@ def test_records_that_are_no_jobs_go_to_the_dead_letters_and_the_partition_goes_
             # As large as the topic takes: with the headers that say what is wrong it would not fit.
             Record(b"x" * (limit - 100), key=b"k", partition=0),
         ],
-        "job header tocsin-job-id is not a job id: 'msg_x'": [changed(job.record, job_id=b"msg_x")],
+        "job header tocsin-job-id is not a job id: b'msg_x'": [changed(job.record, job_id=b"msg_x")],
         "job header tocsin-attempt is not a decimal number from 1: b'0'": [changed(job.record, attempt=b"0")],
         "job header tocsin-not-before is not a decimal number from 0: b'-1'": [
             changed(job.record, not_before=b"-1")
