@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 from processor.durations import Duration, PositiveDuration, format_duration
 from processor.settings_admin import AdminSettings
 from processor.settings_kafka import KafkaSettings, TopicSettings
+from processor.settings_scanner import ScannerSettings
 from processor.settings_sources import Group, SettingsError, load_model, wrong
 from processor.settings_values import (
     TOPIC_NAME_MAX,
@@ -37,7 +38,15 @@ from processor.settings_values import (
     StartFrom,
 )
 
-__all__ = ["AdminSettings", "KafkaSettings", "Settings", "SettingsError", "TopicSettings", "load_settings"]
+__all__ = [
+    "AdminSettings",
+    "KafkaSettings",
+    "ScannerSettings",
+    "Settings",
+    "SettingsError",
+    "TopicSettings",
+    "load_settings",
+]
 
 SHORTEST_TIER = timedelta(seconds=5)
 """A retry topic with this delay always exists: what remains of a longer wait is at most this, in memory."""
@@ -279,6 +288,7 @@ class Settings(Group):
     sender: SenderSettings = SenderSettings()
     secrets: SecretsSettings = SecretsSettings()
     admin: AdminSettings = AdminSettings()
+    scanner: ScannerSettings = ScannerSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     process: ProcessSettings = ProcessSettings()
     logging: LoggingSettings = LoggingSettings()
@@ -295,6 +305,11 @@ class Settings(Group):
                     "matcher.event_topics",
                     f"{topic} is a topic that Tocsin writes to; events need one of their own",
                 )
+        scanned = self.scanner.event_topic
+        if scanned in outputs or scanned.startswith(self.topics.retry_prefix):
+            raise wrong(
+                "scanner.event_topic", f"{scanned} is a topic of Tocsin's own; events need one of their own"
+            )
         longest = max(outputs, key=len)
         if len(longest) > TOPIC_NAME_MAX:
             raise wrong(

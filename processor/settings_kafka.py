@@ -128,3 +128,13 @@ class TopicSettings(Group):
     def events_dead(self) -> str:
         """The events that could not be read."""
         return self.name("events.dead")
+
+    @property
+    def scan_rules(self) -> str:
+        """The table of scan rules: compacted, one partition."""
+        return self.name("log-scan-rules")
+
+    @property
+    def scanner_status(self) -> str:
+        """What each scanner last reported, by its node: compacted, one partition."""
+        return self.name("scanner-status")

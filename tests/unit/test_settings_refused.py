@@ -30,12 +30,12 @@ def refusal(environ: dict[str, str], path: Path | None = None) -> str:
     [
         ("TOCSIN_TOPICS__PREFIXX", "did you mean TOCSIN_TOPICS__PREFIX?"),
         ("TOCSIN_TOPIC__PREFIX", "did you mean TOCSIN_TOPICS__PREFIX?"),
-        ("TOCSIN_SCANNER__SOURCES", "unknown setting"),
+        ("TOCSIN_CONSOLE__LISTEN", "unknown setting"),
         ("TOCSIN_topics__prefix", "unknown setting"),
         ("TOCSIN__KAFKA__SSL_CA", "did you mean TOCSIN_KAFKA__SSL_CA?"),
         ("TOCSIN_KAFKA__PROPERTIES__DEBUG", "did you mean TOCSIN_KAFKA__PROPERTIES?"),
         ("TOCSIN_MATCHER__EVENT_FIELDS", "it is a group, set TOCSIN_MATCHER__EVENT_FIELDS__SEVERITY,"),
-        ("TOCSIN_QQQQ__ZZZZ_FILE", "docs/settings.md lists them all"),
+        ("TOCSIN_QQQQ__ZZZZ", "docs/settings.md lists them all"),
     ],
 )
 def test_unknown_variable_is_named(variable: str, hint: str) -> None:
@@ -56,7 +56,7 @@ def test_unknown_variable_is_named(variable: str, hint: str) -> None:
             "sender: {tls: {certificat: x}}",
             "sender.tls.certificat ({}): unknown setting; did you mean sender.tls.certificate?",
         ),
-        ("scanner: {node: x}", "scanner ({}): unknown setting"),
+        ("console: {listen: x}", "console ({}): unknown setting"),
         ("kafka: 5", "kafka ({}): must be a map of settings"),
         ("[1]", "{}: must be a map of settings"),
         ("topics: {prefix: a., prefix: b.}", "{}: prefix is there twice, the second time in line 1"),
