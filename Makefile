@@ -1,5 +1,6 @@
 # Needs make and Python 3.11 or later; everything else is installed into .venv from requirements-dev.lock.
-# ARGS are passed on: make test ARGS="-k topics", make demo ARGS=--keep
+# ARGS are passed on: make test ARGS="-k topics", make demo ARGS=--keep. Tests mostly wait, so two files run at
+# a time, each on a broker of its own; ARGS="-n 0 -s" is for a debugger.
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -22,8 +23,8 @@ venv: $(STAMP) ## make the Python environment in .venv
 demo: $(STAMP) ## run the whole pipeline on this machine, with an embedded broker
 	$(BIN)/tocsin demo $(ARGS)
 
-test: $(STAMP) ## run all tests; TOCSIN_TEST_BROKER=auto|docker|java|embedded|host:port picks the broker
-	$(BIN)/pytest -m "not soak" $(ARGS)
+test: $(STAMP) ## run all tests, two files at a time; TOCSIN_TEST_BROKER=auto|docker|java|embedded|host:port picks the broker
+	$(BIN)/pytest -m "not soak" -n 2 --dist loadfile $(ARGS)
 
 soak: $(STAMP) ## run the long form of the long tests
 	$(BIN)/pytest -m soak $(ARGS)
