@@ -7,9 +7,9 @@ same bytes mean the same thing after every restart.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from pydantic import BaseModel, ValidationError
@@ -29,6 +29,8 @@ TABLE_KEY: Final = b"_table"
 """The record that holds the next id to give out."""
 
 Headers = Sequence[tuple[str, bytes | None]]
+
+M = TypeVar("M", bound=BaseModel)
 
 _ID = re.compile(rb"[1-9][0-9]{0,15}")
 
@@ -83,6 +85,25 @@ def read_record(
     key: bytes | None, value: bytes, headers: Headers | None, offset: int
 ) -> TriggerRule | InvalidRule:
     """The rule in a record (not a tombstone, not `_table`), or why it is none."""
+    return read_as(TriggerRule, key, value, headers, offset, further=_no_placeholders)
+
+
+def _no_placeholders(rule: TriggerRule) -> Iterable[FieldError]:
+    return (FieldError(path, "holds the placeholder, not a secret") for path in rule.placeholders())
+
+
+def read_as(
+    model: type[M],
+    key: bytes | None,
+    value: bytes,
+    headers: Headers | None,
+    offset: int,
+    *,
+    further: Callable[[M], Iterable[FieldError]] = lambda _: (),
+) -> M | InvalidRule:
+    """The record (not a tombstone, not `_table`) as `model`, or why it is none; `further` says what else is
+    wrong with one that the model takes.
+    """
     rule_id = read_id(key)
     if newer := newer_format(headers):
         return InvalidRule(rule_id, show_key(key), newer, offset, key, newer=True)
@@ -99,11 +120,11 @@ def read_record(
     elif "id" in record and (type(record["id"]) is not int or record["id"] != rule_id):
         errors.append(FieldError("id", "is not the record's key"))
     try:
-        rule = TriggerRule.model_validate({**record, "id": rule_id or 1})
+        rule = model.model_validate({**record, "id": rule_id or 1})
     except ValidationError as failure:
         errors += invalid_fields(failure).errors
     else:
-        errors += (FieldError(path, "holds the placeholder, not a secret") for path in rule.placeholders())
+        errors += further(rule)
         if not errors:
             return rule
     name, uid = record.get("name"), record.get("uid")

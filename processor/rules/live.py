@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-import threading
-from typing import Final
-
-from processor.kafka.cluster import Cluster
-from processor.kafka.config import client_config
-from processor.kafka.records import InRecord, headers_of
-from processor.kafka.table import TableReader
 from processor.observability.metrics import Metrics
 from processor.rules.codec import InvalidRule
+from processor.rules.live_table import LiveTable
 from processor.rules.schema import TriggerRule
 from processor.rules.table import Changes, RuleSnapshot, RuleTable
 from processor.settings import Settings
 
-log = logging.getLogger(__name__)
 
-END_SEEN_WITHIN_MS: Final = 20
-"""fetch.wait.max.ms of the readers: how long after a write the table can be known to be at its end.
-
-The end lies behind the write's commit marker, which no record shows; the client notices it when the next
-fetch comes back empty, and the broker holds that one back for this long (half a second by default).
-"""
-
-
-class LiveRules:
+class LiveRules(LiveTable[TriggerRule | InvalidRule, RuleSnapshot]):
     """The table, kept up to date from start() to stop(). Any thread may ask; asking never waits for Kafka.
 
     Each invalid or unsealed rule is logged once per version, with its reason, as soon as the table is whole.
@@ -34,37 +18,13 @@ class LiveRules:
 
     def __init__(self, settings: Settings, role: str, metrics: Metrics | None = None) -> None:
         """`role` names the clients (`matcher` reads as `tocsin.matcher-rules`). Opens no connection yet."""
-        name = settings.topics.name(f"{role}-rules")
-        self._lock = threading.Lock()
         self._table = RuleTable()
-        self._said: dict[bytes, tuple[int, str]] = {}
-        self._to_say: dict[bytes, tuple[int, str, str]] = {}
-        self._reader = TableReader(
-            client_config(settings.kafka, name, fetch_wait_max_ms=END_SEEN_WITHIN_MS),
-            Cluster(settings.kafka, name),
-            settings.topics.rules,
-            _Sink(self),
-        )
+        super().__init__(settings, f"{role}-rules", settings.topics.rules, self._table)
         if metrics is not None:
             metrics.rules["valid"].set_function(lambda: len(self.snapshot().rules))
             metrics.rules["invalid"].set_function(lambda: len(self.snapshot().invalid))
             metrics.rules["unsealed"].set_function(lambda: len(self.snapshot().unsealed))
             metrics.rules_offset.set_function(lambda: max(0, self._reader.state()[1]))
-
-    def start(self) -> None:
-        """Start reading; returns at once, a broker that isn't there is waited for."""
-        self._reader.start()
-
-    def stop(self, timeout: float = 5.0) -> None:
-        """Stop reading and wake everybody who waits; blocks up to `timeout` seconds."""
-        self._reader.stop(timeout)
-
-    def snapshot(self) -> RuleSnapshot:
-        """The table as it is now, whole or not (see state()); the same object until something changes."""
-        with self._lock:
-            snapshot = self._table.snapshot()
-        self._report()
-        return snapshot
 
     def changes(self, since: int) -> Changes:
         """What has changed since version `since` of the table (0 is before everything), whole or not."""
@@ -76,76 +36,9 @@ class LiveRules:
         """Of the table as it is now."""
         return self._table.version
 
-    def state(self) -> tuple[str | None, int, str | None]:
-        """(the topic's id, next offset, None when the table is whole, else why it isn't)."""
-        state = self._reader.state()
-        self._report()
-        return state
-
-    def applied(self) -> int | None:
-        """The offset up to which the table holds everything; None while it isn't whole."""
-        _, next_offset, reason = self.state()
-        return next_offset if reason is None else None
-
-    def wait_applied(self, next_offset: int, timeout: float) -> bool:
-        """Wait until the table is whole and holds everything before `next_offset`; False after `timeout`
-        seconds.
-        """
-        return self._reader.wait_applied(next_offset, timeout)
-
-    def suspect(self) -> None:
-        """Have the topic looked at now: somebody saw something that doesn't fit."""
-        self._reader.suspect()
-
-    @property
-    def failed(self) -> BaseException | None:
-        """Why the reader ended by itself, if it did."""
-        return self._reader.failed
-
-    @property
-    def beat(self) -> float:
-        """Monotonic time of the reader's last turn, for a liveness check."""
-        return self._reader.beat
-
-    def _reset(self) -> None:
-        with self._lock:
-            self._table.reset()
-            self._to_say.clear()
-
-    def _take(self, record: InRecord) -> None:
-        key, offset = record.key(), record.offset()
-        with self._lock:
-            read = self._table.apply(
-                key, record.value(), headers_of(record), -1 if offset is None else offset
-            )
-            self._to_say.pop(key or b"", None)
-            if isinstance(read, InvalidRule):
-                self._to_say[key or b""] = (read.offset, "invalid rule", read.reason)
-            elif isinstance(read, TriggerRule) and (fields := read.unsealed()):
-                self._to_say[key or b""] = (offset or 0, "rule with an unsealed secret", ", ".join(fields))
-        self._report()
-
-    def _report(self) -> None:
-        # Versions that were replaced before the table was whole are nobody's business any more.
-        if not self._to_say or self._reader.state()[2] is not None:
-            return
-        with self._lock:
-            to_say, self._to_say = self._to_say, {}
-            new = {k: said for k, said in to_say.items() if self._said.get(k) != (said[0], said[2])}
-            self._said |= {key: (offset, reason) for key, (offset, _, reason) in new.items()}
-        for key, (offset, what, reason) in new.items():
-            shown = key.decode("utf-8", "backslashreplace")
-            log.warning(what, extra={"fields": {"rule": shown, "offset": offset, "reason": reason}})
-
-
-class _Sink:
-    """Applies the reader's records; only its thread calls this."""
-
-    def __init__(self, rules: LiveRules) -> None:
-        self._rules = rules
-
-    def reset(self) -> None:
-        self._rules._reset()
-
-    def apply(self, record: InRecord) -> None:
-        self._rules._take(record)
+    def complaint(self, read: TriggerRule | InvalidRule) -> tuple[str, str] | None:
+        """Invalid rules, and those with a secret as plain text."""
+        if isinstance(read, InvalidRule):
+            return "invalid rule", read.reason
+        fields = read.unsealed()
+        return ("rule with an unsealed secret", ", ".join(fields)) if fields else None

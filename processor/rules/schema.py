@@ -132,6 +132,11 @@ class RuleFields(_Part):
             raise wrong(f"kind must be {KIND}, or be left out")
         return {name: value for name, value in record.items() if name != "kind"}
 
+    @property
+    def identity(self) -> str:
+        """What files and people know the rule by: its name."""
+        return self.name
+
     def event_filter(self) -> EventFilter | None:
         """filter_pattern compiled, anew at each call; None if the rule has none."""
         return None if self.filter_pattern is None else compile_filter(self.filter_pattern)
