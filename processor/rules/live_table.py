@@ -13,8 +13,6 @@ from processor.kafka.table import TableReader
 from processor.rules.codec import Headers
 from processor.settings import Settings
 
-log = logging.getLogger(__name__)
-
 END_SEEN_WITHIN_MS: Final = 20
 """fetch.wait.max.ms of the readers: how long after a write the table can be known to be at its end.
 
@@ -51,6 +49,7 @@ class LiveTable(Generic[R, S]):
         yet.
         """
         name = settings.topics.name(client)
+        self._log = logging.getLogger(type(self).__module__)  # of the table that it is about
         self._lock = threading.Lock()
         self._applied_to = table
         self._said: dict[bytes, tuple[int, str]] = {}
@@ -144,7 +143,7 @@ class LiveTable(Generic[R, S]):
             self._said |= {key: (offset, reason) for key, (offset, _, reason) in new.items()}
         for key, (offset, what, reason) in new.items():
             shown = key.decode("utf-8", "backslashreplace")
-            log.warning(what, extra={"fields": {"rule": shown, "offset": offset, "reason": reason}})
+            self._log.warning(what, extra={"fields": {"rule": shown, "offset": offset, "reason": reason}})
 
 
 class _Sink:
