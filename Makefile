@@ -13,7 +13,7 @@ ARGS ?=
 LOCK = .tocsin/lock/bin/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint soak bench profile lock clean
+.PHONY: help venv demo test lint soak bench profile lock sbom clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -47,6 +47,15 @@ lock: ## resolve the dependencies of pyproject.toml anew, into the four lock fil
 	$(LOCK) pyproject.toml --extra demo --extra otel --group dev -c requirements.lock -o requirements-dev.lock
 	$(LOCK) pyproject.toml --extra otel -c requirements-dev.lock -o requirements-otel.lock
 	$(LOCK) --group build -c requirements-dev.lock -o requirements-build.lock
+
+# What the image installs from requirements.lock, looked at where it is installed: the licences come from there.
+sbom: $(STAMP) ## list what is installed with Tocsin, with versions and licences, in build/tocsin.cdx.json (CycloneDX)
+	rm -rf .tocsin/sbom && mkdir -p build && $(BIN)/python -m venv --without-pip .tocsin/sbom
+	$(BIN)/pip --python .tocsin/sbom/bin/python install -q --no-compile --require-hashes -r requirements.lock
+	sed "s/^dynamic = .*/version = \"$$($(BIN)/python -c 'import processor; print(processor.__version__)')\"/" \
+	  pyproject.toml > .tocsin/sbom/pyproject.toml
+	$(BIN)/cyclonedx-py environment --pyproject .tocsin/sbom/pyproject.toml --output-reproducible \
+	  -o build/tocsin.cdx.json .tocsin/sbom/bin/python
 
 clean: ## remove the environment, the caches and the test broker's jars
 	rm -rf $(VENV) .tocsin build dist tests/broker/libs .mypy_cache .ruff_cache .pytest_cache .hypothesis \
