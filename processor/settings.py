@@ -323,7 +323,10 @@ class Settings(Group):
         """Every topic that Tocsin writes to, the retry topics shortest first."""
         topics = self.topics
         retries = [topics.retry(delay) for delay in self.sender.tiers]
-        return (topics.rules, topics.jobs, *retries, topics.dead, topics.deliveries, topics.events_dead)
+        return (
+            *(topics.rules, topics.jobs, *retries, topics.dead, topics.deliveries, topics.events_dead),
+            *(topics.scan_rules, topics.scanner_status),
+        )
 
 
 def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:

@@ -104,6 +104,8 @@ def wanted_topics(settings: Settings, actual: Mapping[str, Actual]) -> list[Topi
         TopicSpec(topics.dead, topics.partitions, {**_deleted_after(90), LIMIT: str(job_limit)}, vital=False),
         TopicSpec(topics.deliveries, topics.partitions, _deleted_after(7), vital=False),
         TopicSpec(topics.events_dead, 1, {**_deleted_after(30), LIMIT: str(limit)}, vital=False),
+        TopicSpec(topics.scan_rules, 1, _RULES_CONFIG, vital=True, grows=False),
+        TopicSpec(topics.scanner_status, 1, _RULES_CONFIG, vital=False, grows=False),
     ]
 
 

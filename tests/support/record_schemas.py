@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 import msgspec
+from pydantic import BaseModel
 
 from processor.delivery.audit import dead_headers
 from processor.delivery.dead import REDELIVERED_FROM, WRITE_ID
@@ -17,6 +18,9 @@ from processor.jobs import record
 from processor.matching import judge
 from processor.rules.fields import MAX_ID
 from processor.rules.schema import KIND, TriggerRule
+from processor.scanning import rule as scan_rule
+from processor.scanning.report import ScannerReport
+from processor.scanning.rule import ScanRule
 
 Schema = dict[str, Any]
 
@@ -105,19 +109,32 @@ def schemas() -> dict[str, Schema]:
         "redelivered-headers": _redelivered(),
         "delivery": _delivery(),
         "unreadable-event-headers": _unreadable(),
+        "scan-rule": _scan_rule(),
+        "scanner-report": _report(),
     }
     return {name: {"$schema": DRAFT, "title": name, **schema} for name, schema in found.items()}
 
 
 def _rule() -> Schema:
-    model = TriggerRule.model_json_schema()
+    schema = _rule_like(TriggerRule, KIND, ["name", "action_type", "action_target"])
+    schema["description"] = "A trigger rule. A name that isn't here makes it invalid."
+    return schema
+
+
+def _scan_rule() -> Schema:
+    schema = _rule_like(ScanRule, scan_rule.KIND, ["name"])
+    schema["description"] = "A scan rule. A name that isn't here makes it invalid."
+    return schema
+
+
+def _rule_like(kind_of: type[BaseModel], kind: str, required: list[str]) -> Schema:
+    model = kind_of.model_json_schema()
     schema: Schema = _inlined(model, model.pop("$defs", {}))
-    schema["required"] = ["name", "action_type", "action_target"]
-    schema["properties"]["kind"] = {"const": KIND, "description": "What the record is; may be left out."}
+    schema["required"] = required
+    schema["properties"]["kind"] = {"const": kind, "description": "What the record is; may be left out."}
     schema["properties"]["id"]["description"] = "The record's key; may be left out."
     schema["properties"]["updated_by"]["description"] = "Who wrote this version."
     schema["properties"]["updated_at"]["description"] = "When this version was written."
-    schema["description"] = "A trigger rule. A name that isn't here makes it invalid."
     return schema
 
 
@@ -251,6 +268,36 @@ def _delivery() -> Schema:
         held |= _AUDIT[name]
     schema["description"] = "One attempt to deliver a job, or one decision about it."
     return dict(schema)
+
+
+_REPORT: Mapping[str, str] = {
+    "node": "The machine's name, the record's key.",
+    "version": "Tocsin's version.",
+    "started_at_ms": "When the process started, in ms since 1970; all counts are since then.",
+    "reported_at_ms": "When this was written, in ms since 1970, by the scanner's clock.",
+    "interval_ms": "How often it reports; who misses three reports counts as silent.",
+    "rules_offset": "The next offset of the rule table that it works by.",
+    "lines": "Lines read.",
+    "cut_lines": "Parts of lines that were too long.",
+    "lost_bytes": "Bytes of logs that went away before they were read.",
+    "lag_ms": "Age of the oldest line that is read and not acknowledged by Kafka, null if there is none.",
+    "sources": "Each source of logs: `name`, `tails` (logs being read) and `trouble` (why it can't read).",
+    "workloads": "The workloads with logs here: `name` and `tails`.",
+    "workloads_left_out": "How many more there are.",
+    "rules": "Each rule with a hit: `id`, `hits` (events), `suppressed` (by its cooldown), `dropped` (by a"
+    " container's bucket).",
+    "rules_left_out": "How many more there are.",
+    "errors": "Rules that can't be used: `id`, `error` and `at_ms`.",
+}
+
+
+def _report() -> Schema:
+    made = msgspec.json.schema(ScannerReport)["$defs"]
+    schema: Schema = _inlined(made["ScannerReport"], made)
+    for name, held in schema["properties"].items():
+        held["description"] = _REPORT[name]
+    schema["description"] = "What a scanner says of itself, about every ten seconds."
+    return schema
 
 
 def _unreadable() -> Schema:

@@ -148,6 +148,39 @@ def channels() -> tuple[Channel, ...]:
             "matcher",
             "whoever mends the events",
         ),
+        Channel(
+            "scanRules",
+            topics.scan_rules,
+            "The table of scan rules: compacted, one partition.",
+            (
+                Message(
+                    "scanRule",
+                    "A scan rule. Without a value it is deleted.",
+                    "the rule's id in decimal, 1 to 2^53−1",
+                    "scan-rule",
+                    None,
+                ),
+                Message("scanTable", "The next id to give out.", "`_table`", "table", None),
+            ),
+            "the command line, the admin API, any producer",
+            "scanner, admin, the command line",
+        ),
+        Channel(
+            "scanners",
+            topics.scanner_status,
+            "What each scanner last reported: compacted, one partition.",
+            (
+                Message(
+                    "scannerReport",
+                    "A scanner's report. Without a value it ended in good order.",
+                    "the scanner's node (`scanner.node`)",
+                    "scanner-report",
+                    None,
+                ),
+            ),
+            "scanner",
+            "admin, `scan-rules stats`",
+        ),
     )
 
 
@@ -223,6 +256,10 @@ def _operations() -> Schema:
             ("writeDeliveries", "send", "deliveries", "The sender writes down what it did."),
             ("readDeliveries", "receive", "deliveries", "Deliveries are looked up."),
             ("writeUnreadable", "send", "unreadable", "The matcher puts an event aside."),
+            ("readScanRules", "receive", "scanRules", "Scanners and the admin API keep the table."),
+            ("writeScanRules", "send", "scanRules", "The command line and the admin API write scan rules."),
+            ("writeScanners", "send", "scanners", "A scanner says how it is."),
+            ("readScanners", "receive", "scanners", "The admin API and the command line add reports up."),
         )
     }
 

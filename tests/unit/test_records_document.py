@@ -21,6 +21,17 @@ from processor.matching.judge import Judge, Version
 from processor.rules import Change, Create, RaiseNextId, Release, TriggerRule
 from processor.rules.changes import build
 from processor.rules.codec import InvalidRule, read_record
+from processor.scanning.codec import read_record as read_scan_rule
+from processor.scanning.codec import to_record as to_scan_record
+from processor.scanning.report import (
+    CompileError,
+    RuleCounts,
+    ScannerReport,
+    SourceState,
+    WorkloadState,
+    encode,
+)
+from processor.scanning.rule import ScanRule
 from processor.settings import Settings
 from tests.support.fakes import FakeRecord
 from tests.support.record_schemas import JOB_HEADERS, REQUIRED_JOB_HEADERS, schemas
@@ -172,6 +183,68 @@ def test_what_is_no_rule_does_not_fit(changes: dict[str, Any]) -> None:
 
     assert isinstance(read_record(b"7", json.dumps(rule).encode(), None, 0), InvalidRule)
     assert wrong("trigger-rule", rule) != []
+
+
+SCAN_RULES: list[dict[str, Any]] = [
+    {"name": "a", "pattern": "x"},
+    {"name": "b", "workload": "shop/api", "overrides": "a", "enabled": False, "kind": "LogScanRule"},
+    {
+        "name": "c",
+        "pattern": r"(?P<pid>\d+)",
+        "severity": "error",
+        "message_template": "killed ${pid}",
+        "cooldown": "60s",
+        "streams": "stderr",
+        "workload": "shop/api",
+        "overrides": 3,
+        "labels": {"team": "shop"},
+        "set": "shop",
+    },
+]
+
+
+@pytest.mark.parametrize("rule", SCAN_RULES)
+def test_a_scan_rule_fits_as_it_is_given_and_as_it_is_written(rule: dict[str, Any]) -> None:
+    read = read_scan_rule(b"7", json.dumps(rule).encode(), None, 0)
+
+    assert isinstance(read, ScanRule)
+    assert wrong("scan-rule", rule) == []
+    assert wrong("scan-rule", json.loads(to_scan_record(read))) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"foo": 1},
+        {"name": None},
+        {"pattern": 1},
+        {"streams": "all"},
+        {"cooldown": 60},
+        {"overrides": 0},
+        {"overrides": ""},
+        {"overrides": True},
+        {"kind": "TriggerRule"},
+    ],
+)
+def test_what_is_no_scan_rule_does_not_fit(changes: dict[str, Any]) -> None:
+    rule = {**SCAN_RULES[2], **changes}
+
+    assert isinstance(read_scan_rule(b"7", json.dumps(rule).encode(), None, 0), InvalidRule)
+    assert wrong("scan-rule", rule) != []
+
+
+def test_the_report_of_a_scanner_fits() -> None:
+    report = ScannerReport(
+        *("node-1", "1.0", 1, 2, 10_000),
+        lag_ms=5,
+        sources=(SourceState("cri", 1, "no such directory"),),
+        workloads=(WorkloadState("shop/api", 2),),
+        rules=(RuleCounts(7, 3, 2, 1),),
+        errors=(CompileError(8, "too large", 4),),
+    )
+
+    assert wrong("scanner-report", json.loads(encode(report))) == []
+    assert wrong("scanner-report", {**json.loads(encode(report)), "lines": "many"}) != []
 
 
 @pytest.mark.parametrize("job", [JOB, MUCH])

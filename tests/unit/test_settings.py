@@ -169,7 +169,7 @@ class TestNames:
         assert topics.events_dead == "shop_events.dead"
         assert topics.group("matcher") == "shop_matcher"
         assert all(name.startswith("shop_") for name in settings.output_topics)
-        assert len(settings.output_topics) == 10
+        assert len(settings.output_topics) == 12
 
     def test_tiers_are_the_distinct_delays_and_always_5s(self) -> None:
         environ = {"TOCSIN_SENDER__RETRY_SCHEDULE": '["10m", "60s", "1m"]'}

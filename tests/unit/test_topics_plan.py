@@ -55,12 +55,13 @@ def test_an_empty_cluster_gets_every_topic_of_this_version() -> None:
         "max.message.bytes": limit,
     }
     retry = {**job, "message.timestamp.type": "LogAppendTime"}
+    table = {
+        "cleanup.policy": "compact",
+        "delete.retention.ms": str(7 * DAY),
+        "max.compaction.lag.ms": str(7 * DAY),
+    }
     assert config == {
-        "p.trigger-rules": {
-            "cleanup.policy": "compact",
-            "delete.retention.ms": str(7 * DAY),
-            "max.compaction.lag.ms": str(7 * DAY),
-        },
+        "p.trigger-rules": table,
         "p.webhook-jobs.retry.5s": retry,
         "p.webhook-jobs.retry.1m": retry,
         "p.webhook-jobs.retry.10m": retry,
@@ -72,10 +73,14 @@ def test_an_empty_cluster_gets_every_topic_of_this_version() -> None:
             "retention.bytes": "-1",
         },
         "p.events.dead": job,
+        "p.log-scan-rules": table,
+        "p.scanner-status": table,
     }
     partitions = {name: step.spec.partitions for name, step in made.items()}
     assert partitions.pop("p.trigger-rules") == 1
     assert partitions.pop("p.events.dead") == 1
+    assert partitions.pop("p.log-scan-rules") == 1
+    assert partitions.pop("p.scanner-status") == 1
     assert set(partitions.values()) == {4}
 
 
@@ -213,6 +218,8 @@ def test_partitions_are_added_but_never_taken_away() -> None:
     assert {name: step.partitions for name, step in grown.items()} == {
         "p.trigger-rules": None,
         "p.events.dead": None,
+        "p.log-scan-rules": None,
+        "p.scanner-status": None,
         **{name: 6 for name in grown if "webhook" in name},
     }
 
