@@ -15,7 +15,7 @@ from tests.support.reaper import REAPER
 from tests.support.records import Record, produce, read_all
 from tests.support.topics import create_topic, delete_topic
 
-OWN_TOPICS = 10
+OWN_TOPICS = 12
 
 
 class Doctor:

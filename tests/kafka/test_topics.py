@@ -64,6 +64,8 @@ OWN = {
     "webhook-jobs.dead",
     "webhook-deliveries",
     "events.dead",
+    "log-scan-rules",
+    "scanner-status",
 }
 
 
