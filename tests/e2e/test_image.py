@@ -1,19 +1,13 @@
 """The container image, where one was built: TOCSIN_TEST_IMAGE names its tag."""
 
-import os
-import shutil
 import subprocess
 
 import pytest
 
 from processor import __version__
+from tests.support.image_processes import IMAGE, WHY_NOT, can_run
 
-IMAGE = os.environ.get("TOCSIN_TEST_IMAGE", "")
-
-pytestmark = pytest.mark.skipif(
-    not IMAGE or shutil.which("docker") is None,
-    reason="needs Docker and an image: docker build -t tocsin . && TOCSIN_TEST_IMAGE=tocsin make test",
-)
+pytestmark = pytest.mark.skipif(not can_run(), reason=WHY_NOT)
 
 
 def run(*command: str, options: tuple[str, ...] = ()) -> str:
