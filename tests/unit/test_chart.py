@@ -1,0 +1,286 @@
+"""The Helm chart: its made parts are what the code says, its schema refuses what is wrong, what it renders."""
+
+import json
+from typing import Any
+
+import jsonschema_rs
+import pytest
+import yaml
+
+from processor.kafka.topics import wanted_topics
+from processor.settings import Settings
+from processor.settings_sources import settings_of
+from tests.support.chart_reference import WRITTEN, documented_values
+from tests.support.charts import CHART, Object, RenderError, named, needs_helm, pod_spec, render
+
+CASES = sorted(path.name for path in (CHART / "ci").glob("*.yaml"))
+
+
+def values(name: str) -> dict[str, Any]:
+    tree = yaml.safe_load((CHART / name).read_text())
+    assert isinstance(tree, dict)
+    return tree
+
+
+def schema() -> jsonschema_rs.Validator:
+    return jsonschema_rs.validator_for(json.loads((CHART / "values.schema.json").read_text()))
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_made_file_is_up_to_date(name: str) -> None:
+    assert (CHART / name).read_text() == WRITTEN[name](), "run python -m tests.support.chart_reference"
+
+
+def test_every_value_has_a_comment() -> None:
+    documented = {value.path for value in documented_values()}
+
+    def missing(tree: dict[str, Any], above: tuple[str, ...] = ()) -> list[str]:
+        gone = []
+        for name, value in tree.items():
+            path = (*above, name)
+            if path not in documented:
+                gone += missing(value, path) if isinstance(value, dict) and value else [".".join(path)]
+        return gone
+
+    assert missing(values("values.yaml")) == []
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_example_values_are_accepted(name: str) -> None:
+    assert list(schema().iter_errors(values(f"ci/{name}"))) == []
+
+
+def test_there_are_examples_of_what_people_run() -> None:
+    assert len(CASES) >= 6
+
+
+WRONG: list[tuple[str, dict[str, Any]]] = [
+    ("unknown value", {"matchers": {}}),
+    ("unknown value of a role", {"sender": {"replica": 3}}),
+    ("unknown setting", {"config": {"kafka": {"bootstrap_server": "kafka:9092"}}}),
+    ("unknown group of settings", {"config": {"kafa": {}}}),
+    ("setting of another type", {"config": {"topics": {"partitions": "six"}}}),
+    ("setting that is no duration", {"config": {"sender": {"timeout": 15}}}),
+    ("setting that is not one of those there are", {"config": {"logging": {"level": "loud"}}}),
+    ("secret among the settings", {"config": {"kafka": {"sasl_password": "x"}}}),
+    ("secret among the properties", {"config": {"kafka": {"properties": {"ssl.key.password": "x"}}}}),
+    ("setting that the chart decides", {"config": {"matcher": {"instance_id": "a"}}}),
+    ("unknown setting from a Secret", {"settingsFrom": {"kafka.sasl_pasword": {"secret": "a", "key": "b"}}}),
+    (
+        "Secret and ConfigMap",
+        {"settingsFrom": {"kafka.ssl_ca": {"secret": "a", "configMap": "a", "key": "b"}}},
+    ),
+    ("neither", {"settingsFrom": {"kafka.ssl_ca": {"key": "b"}}}),
+    ("empty secret", {"createSecret": {"kafka.sasl_password": ""}}),
+    ("two ways of scaling", {"matcher": {"scaling": {"mode": "hpa,keda"}}}),
+    ("unknown way of scaling", {"matcher": {"scaling": {"hpa": {"enabled": True}}}}),
+    ("no replica with lag", {"sender": {"scaling": {"minReplicas": 0}}}),
+    ("DaemonSet of matchers", {"matcher": {"kind": "DaemonSet"}}),
+    ("text for a switch", {"scanner": {"enabled": "yes"}}),
+    ("rule without a name", {"rules": [{"action_type": "webhook"}]}),
+    ("map of rules", {"rules": {"a": {}}}),
+    ("topics by nobody", {"topics": {"mode": "operator"}}),
+    ("port above the last one", {"networkPolicy": {"kafka": {"ports": [90920]}}}),
+    ("address for a range", {"networkPolicy": {"receivers": {"cidrs": ["10.0.0.1"]}}}),
+    ("short digest", {"image": {"digest": "sha256:abc"}}),
+]
+
+
+@pytest.mark.parametrize("wrong", [wrong for _, wrong in WRONG], ids=[name for name, _ in WRONG])
+def test_wrong_values_are_refused(wrong: dict[str, Any]) -> None:
+    assert not schema().is_valid(wrong)
+
+
+def test_defaults_are_accepted() -> None:
+    assert list(schema().iter_errors(values("values.yaml"))) == []
+
+
+@needs_helm
+def test_helm_refuses_what_the_schema_refuses() -> None:
+    with pytest.raises(RenderError, match="bootstrap_server"):
+        render({"config": {"kafka": {"bootstrap_server": "kafka:9092"}}})
+
+
+def hook_weight(one: Object) -> int:
+    return int(one["metadata"]["annotations"]["helm.sh/hook-weight"])
+
+
+def hooks(objects: list[Object]) -> list[Object]:
+    found = [o for o in objects if "helm.sh/hook-weight" in (o["metadata"].get("annotations") or {})]
+    return sorted(found, key=hook_weight)
+
+
+@needs_helm
+def test_hooks_come_in_order() -> None:
+    objects = render(files=("ci/scanner-values.yaml",))
+
+    order = [(one["kind"], one["metadata"]["name"]) for one in hooks(objects)]
+
+    assert set(order[:2]) == {("ConfigMap", "tocsin-hooks"), ("NetworkPolicy", "tocsin-hooks")}
+    assert order[2:] == [("Job", "tocsin-topics"), ("Job", "tocsin-rules"), ("Job", "tocsin-scan-rules")]
+
+
+@needs_helm
+def test_rules_are_there_before_the_first_matcher_and_change_after_it_was_upgraded() -> None:
+    objects = render(files=("ci/minimal-values.yaml",))
+
+    def events(suffix: str) -> set[str]:
+        return set(named(objects, "Job", suffix)["metadata"]["annotations"]["helm.sh/hook"].split(","))
+
+    assert events("-topics") == {"pre-install", "pre-upgrade", "pre-rollback"}
+    assert events("-rules") == {"pre-install", "post-upgrade", "pre-rollback"}
+    settings = named(objects, "ConfigMap", "-hooks")["metadata"]["annotations"]["helm.sh/hook"].split(",")
+    assert set(settings) == events("-topics") | events("-rules")
+
+
+@needs_helm
+def test_rules_job_applies_the_rules_of_the_values_as_the_set_of_the_release() -> None:
+    objects = render(files=("ci/minimal-values.yaml",), release="shop")
+
+    job = named(objects, "Job", "-rules")
+    rules = list(yaml.safe_load_all(named(objects, "ConfigMap", "-hooks")["data"]["rules.yaml"]))
+
+    arguments = job["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert arguments[:7] == ["rules", "apply", "-f", "/etc/tocsin/files", "--set", "shop", "--prune"]
+    assert [one["name"] for one in rules if one] == ["deploy-failures"]
+
+
+@needs_helm
+@pytest.mark.parametrize(
+    ("mode", "kinds"),
+    [
+        ("fixed", set()),
+        ("hpa", {"HorizontalPodAutoscaler"}),
+        ("keda", {"ScaledObject"}),
+    ],
+)
+def test_one_way_of_scaling_at_a_time(mode: str, kinds: set[str]) -> None:
+    objects = render({"matcher": {"scaling": {"mode": mode}}})
+
+    scalers = {one["kind"] for one in objects} & {"HorizontalPodAutoscaler", "ScaledObject"}
+
+    assert scalers == kinds
+    assert ("replicas" in named(objects, "StatefulSet", "-matcher")["spec"]) == (mode == "fixed")
+
+
+@needs_helm
+def test_fewest_replicas_above_the_most_are_refused() -> None:
+    with pytest.raises(RenderError, match="minReplicas is above maxReplicas"):
+        render({"sender": {"scaling": {"mode": "hpa", "minReplicas": 9, "maxReplicas": 3}}})
+
+
+LONGEST_RELEASE = "a-release-with-a-name-as-long-as-helm-lets-it-be-here"
+
+
+@needs_helm
+@pytest.mark.parametrize("name", CASES)
+def test_names_fit_for_the_longest_release(name: str) -> None:
+    assert len(LONGEST_RELEASE) == 53
+
+    for one in render(files=(f"ci/{name}",), release=LONGEST_RELEASE):
+        if one["kind"] == "KafkaTopic":  # Kafka's names, the release is not in them
+            continue
+        # Pods of a StatefulSet or DaemonSet carry its name, a hyphen and ten characters as a label.
+        limit = 52 if one["kind"] in ("StatefulSet", "DaemonSet") else 63
+        if one["kind"].startswith("ClusterRole"):  # the namespace is in front
+            limit = 253
+        assert len(one["metadata"]["name"]) <= limit, (one["kind"], one["metadata"]["name"])
+        for label in (one["metadata"].get("labels") or {}).values():
+            assert len(label) <= 63
+
+
+@needs_helm
+def test_two_long_names_stay_apart() -> None:
+    first, second = (
+        {one["metadata"]["name"] for one in render(release=f"{LONGEST_RELEASE[:-1]}{last}")} for last in "ab"
+    )
+    assert not first & second
+
+
+@needs_helm
+@pytest.mark.parametrize("name", CASES)
+def test_every_pod_but_the_scanner_fits_pod_security_restricted(name: str) -> None:
+    pods = [(o["metadata"]["name"], spec) for o in render(files=(f"ci/{name}",)) if (spec := pod_spec(o))]
+
+    assert pods
+    for pod_name, spec in pods:
+        scanner = pod_name.endswith("-scanner")
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert spec["securityContext"].get("runAsNonRoot", False) is not scanner
+        assert spec["enableServiceLinks"] is False
+        assert spec["automountServiceAccountToken"] is scanner
+        assert scanner or not any("hostPath" in volume for volume in spec["volumes"])
+        for container in spec["containers"]:
+            security = container["securityContext"]
+            assert security["readOnlyRootFilesystem"] is True
+            assert security["allowPrivilegeEscalation"] is False
+            assert security["capabilities"] == {"drop": ["ALL"]}
+
+
+@needs_helm
+@pytest.mark.parametrize("name", CASES)
+def test_rendered_settings_are_settings(name: str) -> None:
+    settings = yaml.safe_load(
+        named(render(files=(f"ci/{name}",)), "ConfigMap", "tocsin")["data"]["tocsin.yaml"]
+    )
+    # What comes from Secrets is not there, so what needs it can't be judged here.
+    for managed in ("security_protocol", "sasl_mechanism"):
+        settings["kafka"].pop(managed, None)
+
+    assert Settings.model_validate(settings).telemetry.listen == "0.0.0.0:9464"
+
+
+@needs_helm
+@pytest.mark.parametrize("name", CASES)
+def test_variables_of_pods_are_settings(name: str) -> None:
+    known = {"TOCSIN_CONFIG"}
+    for setting in settings_of(Settings):
+        known |= {setting.variable, f"{setting.variable}_FILE"}
+
+    specs = [spec for one in render(files=(f"ci/{name}",)) if (spec := pod_spec(one))]
+    set_ones = {variable["name"] for spec in specs for variable in spec["containers"][0]["env"]}
+
+    assert set_ones <= known
+
+
+@needs_helm
+def test_an_admin_nobody_could_use_is_refused() -> None:
+    with pytest.raises(RenderError, match=r"admin\.tokens_file"):
+        render({"admin": {"enabled": True}})
+
+
+@needs_helm
+def test_route_of_a_gateway_leads_to_the_admin_api() -> None:
+    admin = {"httpRoute": {"enabled": True, "parentRefs": [{"name": "internal"}], "hostnames": ["a.example"]}}
+
+    route = named(render({"admin": admin}, files=("ci/locked-down-values.yaml",)), "HTTPRoute")
+
+    assert route["spec"]["rules"] == [{"backendRefs": [{"name": "tocsin-admin", "port": 8080}]}]
+
+
+@needs_helm
+def test_pods_have_time_to_drain() -> None:
+    objects = render({"config": {"process": {"shutdown_timeout": "2m"}}})
+
+    spec = pod_spec(named(objects, "StatefulSet", "-sender"))
+
+    assert spec is not None
+    assert spec["terminationGracePeriodSeconds"] == 130
+
+
+@needs_helm
+def test_topic_resources_are_what_topics_apply_makes() -> None:
+    config = {
+        "topics": {"prefix": "Shop_", "partitions": 9},
+        "sender": {"retry_schedule": ["60s", "90s", "1h"]},
+    }
+    values = {"topics": {"mode": "strimzi", "strimzi": {"cluster": "events"}}, "config": config}
+
+    made = {
+        one["spec"]["topicName"]: (one["spec"]["partitions"], one["spec"]["config"])
+        for one in render(values)
+        if one["kind"] == "KafkaTopic"
+    }
+
+    wanted = wanted_topics(Settings.model_validate(config), {})
+    assert made == {spec.name: (spec.partitions, dict(spec.config)) for spec in wanted}
