@@ -94,9 +94,9 @@ When an event like this appears on Kafka, call that URL.
 helm install tocsin helm/tocsin --namespace tocsin --create-namespace -f my-values.yaml
 ```
 
-needs a Kafka of your own and an image that the cluster can pull. [docs/kubernetes.md](../../docs/kubernetes.md)
-has the rest: what is installed, secrets, scaling, upgrades. [ci/](ci) has values for common cases. A value that is
-not in this table is an error.
+needs a Kafka of your own and an image that the cluster can pull.
+[docs/kubernetes.md](../../docs/kubernetes.md) has the rest: what is installed, secrets, scaling, upgrades.
+[ci/](ci) has values for common cases. A value that is not in this table is an error.
 
 ## Values
 

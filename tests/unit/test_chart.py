@@ -1,4 +1,4 @@
-"""The Helm chart: its made parts are what the code says, its schema refuses what is wrong, what it renders."""
+"""The Helm chart: its made parts are what the code says, its schema is strict, and what it renders."""
 
 import json
 from typing import Any
