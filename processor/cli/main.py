@@ -27,6 +27,7 @@ COMMANDS = (
     ("secrets", "make keys that seal the secrets in rules"),
     ("config", "check the settings, or show them with secrets hidden"),
     ("doctor", "look at connection, rights, transactions, topics and the newest events"),
+    ("probe", "send one event the whole way and see its webhook arrive"),
     ("completion", "print a script that completes commands and flags in a shell"),
     ("demo", "the whole pipeline on this machine, with an embedded broker"),
 )

@@ -1,4 +1,4 @@
-"""An event topic that this process makes and fills itself: what `tocsin demo` feeds.
+"""Events written by hand: the event topic that `tocsin demo` makes and feeds, the event of `tocsin probe`.
 
 No role may use this: matcher and sender never write to an event topic.
 """
@@ -80,3 +80,29 @@ class EventLog:
     def _look(self) -> None:
         if self._refused is not None:
             raise KafkaFailure(f"{self._topic}: {self._refused}")
+
+
+def append_event(config: Mapping[str, Any], topic: str, value: bytes, timeout: float) -> tuple[int, int]:
+    """Append one event and wait until it is acknowledged by all replicas; its partition and offset.
+
+    Blocks for at most `timeout` seconds; raises KafkaFailure when it is not there by then.
+    """
+    acknowledged: list[tuple[int, int]] = []
+    refused: list[str] = []
+
+    def answered(error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            refused.append(error.str())
+        else:
+            acknowledged.append((message.partition() or 0, message.offset() or 0))
+
+    own = {"acks": "all", "enable.idempotence": True, "delivery.timeout.ms": max(1_000, int(timeout * 1000))}
+    producer = Producer({**config, **own}, logger=log)
+    try:
+        producer.produce(topic, value=value, on_delivery=answered)
+    except KafkaException as failure:
+        raise KafkaFailure(f"{topic}: {error_of(failure).str()}") from None
+    producer.flush(timeout)
+    if not acknowledged:
+        raise KafkaFailure(f"{topic}: {refused[0] if refused else 'the event was not acknowledged in time'}")
+    return acknowledged[0]
