@@ -7,16 +7,15 @@ import logging
 import re
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
 import msgspec
 from aiohttp import web
 
 from processor.admin.answers import answer
-from processor.admin.following import Following
-from processor.admin.index import DeliveryIndex, Wanted
+from processor.admin.index import Wanted
+from processor.admin.known import Known
 from processor.admin.problems import NO_JOB, Problem, invalid, unavailable
 from processor.admin.requests import CALLER, read_body, read_choice, read_limit, read_query
 from processor.admin.rules import whole_table
@@ -28,8 +27,6 @@ from processor.delivery.redelivery import Order, Redelivery, Row
 from processor.delivery.trail import Place
 from processor.durations import parse_duration
 from processor.kafka.cluster import Cluster
-from processor.rules.live import LiveRules
-from processor.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -47,22 +44,14 @@ T = TypeVar("T")
 
 
 class Deliveries:
-    """Handlers, all on one event loop. `executor` runs what blocks."""
+    """Handlers, all on one event loop."""
 
     def __init__(
         self,
-        settings: Settings,
-        live: LiveRules,
-        index: DeliveryIndex,
-        following: Following,
-        executor: Executor,
+        known: Known,
     ) -> None:
-        self._settings = settings
-        self._live = live
-        self._index = index
-        self._following = following
-        self._executor = executor
-        self._cluster = Cluster(settings.kafka, settings.topics.name("admin-lookup"))
+        self._known = known
+        self._cluster = Cluster(known.settings.kafka, known.settings.topics.name("admin-lookup"))
         self._under_way = 0
 
     async def list(self, request: web.Request) -> web.Response:
@@ -75,25 +64,26 @@ class Deliveries:
             _read_since(query.get("since")),
         )
         limit, before = read_limit(query), _read_cursor(query.get("cursor"))
-        if self._following.reason is not None:
-            raise unavailable(f"the audit trail is not at its end here: {self._following.reason}")
-        found, last = await asyncio.to_thread(self._index.newest, wanted, limit, before)
-        since_ms = self._index.complete_since_ms
+        if self._known.following.reason is not None:
+            raise unavailable(f"the audit trail is not at its end here: {self._known.following.reason}")
+        found, last = await asyncio.to_thread(self._known.index.newest, wanted, limit, before)
         return answer(
             {
                 "items": [msgspec.to_builtins(record) for record in found],
                 "next": None if last is None else f"{last.at_ms}-{last.partition}-{last.offset}",
-                "complete_since": format_ms(since_ms) if since_ms else None,
+                "complete_since": self._known.complete_since,
             }
         )
 
     async def get(self, request: web.Request) -> web.Response:
         """GET: one job with all its attempts."""
         job_id = _job_id(request)
-        snapshot = whole_table(self._live)
+        snapshot = whole_table(self._known.live)
 
         def look() -> Any:
-            found = find_job(Lookup(self._settings, self._cluster, LOOKUP_TIMEOUT), job_id, snapshot, _now_ms)
+            found = find_job(
+                Lookup(self._known.settings, self._cluster, LOOKUP_TIMEOUT), job_id, snapshot, _now_ms
+            )
             return None if found is None else {**found.fields(snapshot), "attempts": found.attempts()}
 
         shown = await self._blocking(look)
@@ -114,11 +104,13 @@ class Deliveries:
         again = body.get("again", False)
         if not isinstance(again, bool):
             raise invalid("again", "expected true or false")
-        snapshot = whole_table(self._live)
+        snapshot = whole_table(self._known.live)
 
         def put_back() -> list[Row]:
             order = Order(Selection(job_id), again)
-            return Redelivery(self._settings, self._cluster, snapshot, order, timeout=LOOKUP_TIMEOUT).run()
+            return Redelivery(
+                self._known.settings, self._cluster, snapshot, order, timeout=LOOKUP_TIMEOUT
+            ).run()
 
         rows = await self._blocking(put_back)
         if not rows:
@@ -133,14 +125,9 @@ class Deliveries:
             raise unavailable(f"{MOST_LOOKUPS} look-ups are under way already")
         self._under_way += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+            return await asyncio.get_running_loop().run_in_executor(self._known.executor, work)
         finally:
             self._under_way -= 1
-
-
-def format_ms(at_ms: int) -> str:
-    """A time in ms since 1970 as RFC 3339 in UTC."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _now_ms() -> int:

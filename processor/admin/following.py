@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -11,12 +12,15 @@ from processor.admin.index import MOST_RECORDS, DeliveryIndex
 from processor.delivery.lookup import audit_entry
 from processor.kafka.cluster import Cluster
 from processor.kafka.config import client_config
-from processor.kafka.errors import KafkaFailure
+from processor.kafka.errors import FatalKafkaError, KafkaFailure
 from processor.kafka.records import InRecord
 from processor.kafka.scan import follow, read, stretches
 from processor.settings import Settings
 
 log = logging.getLogger(__name__)
+
+LOOK_EVERY: Final = 5.0
+"""Seconds between looks whether it still is the same topic."""
 
 PATIENCE: Final = 5.0
 """Seconds to wait for a broker before beginning anew."""
@@ -34,6 +38,7 @@ class Following:
         self._cluster = Cluster(settings.kafka, name)
         self._topic = settings.topics.deliveries
         self._index = index
+        self._topic_id: str | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="deliveries", daemon=True)
         self.reason: str | None = "the audit trail is not read yet"
@@ -63,6 +68,8 @@ class Following:
             self.failed = failure
 
     def _follow(self) -> None:
+        """Read it all, until stop() or until it is another topic."""
+        self._meet(self._id())
         whole = stretches(self._cluster, self._topic, timeout=PATIENCE)
         share = max(1, MOST_RECORDS // max(1, len(whole)))
         newest = [one._replace(start=max(one.start, one.end - share)) for one in whole]
@@ -75,14 +82,32 @@ class Following:
         self._index.left_out({one.position.partition for one in cut})
         starts = {one.position: one.end for one in whole}
         coming = follow(self._config, self._cluster, starts)
+        look_at = 0.0
         try:
             for batch in coming:
+                if time.monotonic() >= look_at:
+                    look_at = time.monotonic() + LOOK_EVERY
+                    if self._id() != self._topic_id:
+                        return  # what is in the batch may belong to either: all of it is read again
                 self._add(batch)
                 self.reason = None
                 if self._stop.is_set():
                     return
         finally:
             coming.close()
+
+    def _id(self) -> str:
+        info = self._cluster.topic(self._topic, timeout=PATIENCE)
+        if info is None:
+            raise FatalKafkaError(f"topic {self._topic} is missing: run `tocsin topics apply`")
+        return info.id
+
+    def _meet(self, topic_id: str) -> None:
+        if self._topic_id not in {None, topic_id}:
+            self.reason = "the audit topic was made again and is read from its start"
+            fields = {"topic": self._topic, "forgotten": len(self._index)}
+            log.warning("the audit topic was deleted and made again", extra={"fields": fields})
+        self._topic_id = topic_id
 
     def _add(self, batch: Sequence[InRecord]) -> None:
         self._index.add(entry for entry in map(audit_entry, batch) if entry is not None)

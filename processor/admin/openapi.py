@@ -37,7 +37,7 @@ def document(operations: Sequence[Operation] = OPERATIONS) -> dict[str, Any]:
             "title": "Tocsin",
             "version": __version__,
             "description": "Trigger rules, and what became of their webhooks. Every problem is an"
-            f" {CONTENT_TYPE} (RFC 9457).",
+            f" {CONTENT_TYPE} (RFC 9457). Whatever takes GET takes HEAD, too: the same without its body.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],

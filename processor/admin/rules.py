@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from aiohttp import web
 
@@ -87,7 +87,7 @@ class RuleRoutes:
     async def create(self, request: web.Request) -> web.Response:
         """POST: a new rule."""
         draft = await asyncio.to_thread(read_draft, await read_object(request))
-        warnings = await self._check_target(draft, None)
+        warnings = () if _keeps_target(draft, None) else await self._judge(draft)
         by = request[CALLER].name
         applied = await self._write(request, None, lambda _: Create(draft, by=by))
         return _written(applied, warnings, status=201)
@@ -96,35 +96,19 @@ class RuleRoutes:
         """PUT: the whole rule anew."""
         rule_id, standing = self._standing(request)
         draft = await asyncio.to_thread(read_draft, await read_object(request), rule_id)
-        warnings = await self._check_target(draft, standing)
-        expected, by = read_if_match(request), request[CALLER].name
-
-        def plan(snapshot: RuleSnapshot) -> Change:
-            _expect(snapshot, rule_id, expected)
-            return Update(rule_id, draft, by=by)
-
-        return _written(await self._write(request, rule_id, plan), warnings)
+        return await self._update(request, rule_id, lambda _: draft, standing)
 
     async def patch(self, request: web.Request) -> web.Response:
         """PATCH: some of its fields, in the version that stands when it is written."""
         rule_id, standing = self._standing(request)
         patch = await read_object(request)
-        warnings: Sequence[FieldError] = ()
-        if isinstance(standing, TriggerRule):
-            # Also tells what is wrong with the patch without waiting for the turn to write.
-            draft = await asyncio.to_thread(_patched, standing, patch)
-            warnings = await self._check_target(draft, standing)
-        expected, by = read_if_match(request), request[CALLER].name
 
-        def plan(snapshot: RuleSnapshot) -> Change:
-            _expect(snapshot, rule_id, expected)
-            current = snapshot.rules.get(rule_id)
-            if current is None:
-                reason = snapshot.invalid[b"%d" % rule_id].reason
-                _unpatchable(rule_id, reason)
-            return Update(rule_id, _patched(current, patch), by=by)
+        def draft_of(current: TriggerRule | InvalidRule) -> RuleDraft:
+            if isinstance(current, InvalidRule):
+                _unpatchable(rule_id, current.reason)
+            return read_draft(merged(shown(current), patch), rule_id)
 
-        return _written(await self._write(request, rule_id, plan), warnings)
+        return await self._update(request, rule_id, draft_of, standing)
 
     async def delete(self, request: web.Request) -> web.Response:
         """DELETE: away with it, valid or not."""
@@ -147,12 +131,44 @@ class RuleRoutes:
         snapshot = self._live.snapshot()
         return rule_id, snapshot.rules.get(rule_id) or snapshot.invalid.get(b"%d" % rule_id)
 
-    async def _check_target(
-        self, draft: RuleDraft, standing: TriggerRule | InvalidRule | None
-    ) -> Sequence[FieldError]:
-        """Warnings about a new target; raises Problem where the sender would not call it."""
-        if same_target(draft, standing if isinstance(standing, TriggerRule) else None):
-            return ()
+    async def _update(
+        self,
+        request: web.Request,
+        rule_id: int,
+        draft_of: Callable[[TriggerRule | InvalidRule], RuleDraft],
+        standing: TriggerRule | InvalidRule | None,
+    ) -> web.Response:
+        """Write what `draft_of` makes of the rule as it is when it is written.
+
+        A target is judged on the event loop, and whether it is a new one only the write's plan knows: this
+        process's table may be behind. A plan that meets a new target not judged yet gives up, and is made
+        again with the verdict; a request has one target, so that is once.
+        """
+        expected, by = read_if_match(request), request[CALLER].name
+        judged: tuple[object, Sequence[FieldError]] | None = None
+
+        def plan(snapshot: RuleSnapshot) -> Change:
+            current = _expect(snapshot, rule_id, expected)
+            draft = draft_of(current)
+            if not _keeps_target(draft, current) and (judged is None or judged[0] != draft.action_target):
+                raise _NotJudged(draft)
+            return Update(rule_id, draft, by=by)
+
+        if isinstance(standing, TriggerRule):
+            # Tells most of what is wrong without waiting for the turn to write.
+            draft = await asyncio.to_thread(draft_of, standing)
+            if not _keeps_target(draft, standing):
+                judged = draft.action_target, await self._judge(draft)
+        while True:
+            try:
+                applied = await self._write(request, rule_id, plan)
+            except _NotJudged as unjudged:
+                judged = unjudged.draft.action_target, await self._judge(unjudged.draft)
+            else:
+                return _written(applied, () if judged is None else judged[1])
+
+    async def _judge(self, draft: RuleDraft) -> Sequence[FieldError]:
+        """Warnings about its target; raises Problem where the sender would not call it."""
         verdict = await self._targets.judge(draft.action_target)
         if verdict.error is not None:
             raise invalid_fields([verdict.error])
@@ -167,20 +183,29 @@ class RuleRoutes:
         return await self._writer.write(Write(plan, key, request[CALLER].name, size))
 
 
-def _expect(snapshot: RuleSnapshot, rule_id: int, tags: frozenset[str] | None) -> None:
-    """Raises RevisionConflict where If-Match names other revisions, NoSuchRule where there is no rule."""
-    offset = snapshot.offsets.get(rule_id)
-    if offset is None:
-        invalid_rule = snapshot.invalid.get(b"%d" % rule_id)
-        if invalid_rule is None:
-            raise NoSuchRule(f"there is no rule {rule_id}")
-        offset = invalid_rule.offset
+class _NotJudged(Exception):  # noqa: N818  (not an error: one more step)
+    """A write would give a rule a target that nobody has judged."""
+
+    def __init__(self, draft: RuleDraft) -> None:
+        super().__init__()
+        self.draft = draft
+
+
+def _expect(snapshot: RuleSnapshot, rule_id: int, tags: frozenset[str] | None) -> TriggerRule | InvalidRule:
+    """The rule. Raises RevisionConflict where If-Match names other revisions, NoSuchRule where there is
+    none.
+    """
+    rule = snapshot.rules.get(rule_id) or snapshot.invalid.get(b"%d" % rule_id)
+    if rule is None:
+        raise NoSuchRule(f"there is no rule {rule_id}")
+    offset = rule.offset if isinstance(rule, InvalidRule) else snapshot.offsets[rule_id]
     if tags is not None and str(offset) not in tags:
         raise RevisionConflict(f"rule {rule_id} has changed since it was read: it is at revision {offset}")
+    return rule
 
 
-def _patched(rule: TriggerRule, patch: Mapping[str, Any]) -> RuleDraft:
-    return read_draft(merged(shown(rule), patch), rule.id)
+def _keeps_target(draft: RuleDraft, current: TriggerRule | InvalidRule | None) -> bool:
+    return same_target(draft, current if isinstance(current, TriggerRule) else None)
 
 
 def _unpatchable(rule_id: int, reason: str) -> NoReturn:

@@ -74,11 +74,16 @@ class Gate:
         return caller
 
 
+def headers_of_all(*, tls: bool) -> dict[str, str]:
+    """What every answer has."""
+    return {**SECURITY_HEADERS, **(STRICT_TRANSPORT if tls else {})}
+
+
 def make_app(
     operations: Sequence[Operation], handlers: Mapping[str, Handler], gate: Gate, *, tls: bool
 ) -> web.Application:
     """The application. handlers: by the operation's id, one for each."""
-    headers = {**SECURITY_HEADERS, **(STRICT_TRANSPORT if tls else {})}
+    headers = headers_of_all(tls=tls)
 
     @web.middleware
     async def with_headers(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -116,8 +121,10 @@ def make_app(
     for operation in operations:
         handler = handlers[operation.id]
         by_handler[handler] = operation
-        # A HEAD would be one more method of every path, and is of no use here.
         app.router.add_route(operation.method, operation.path, handler)
+        if operation.method == "GET":
+            # RFC 9110, 9.3.2: as GET, and aiohttp leaves the body out.
+            app.router.add_route("HEAD", operation.path, handler)
     return app
 
 

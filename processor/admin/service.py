@@ -22,9 +22,11 @@ from processor.admin.deliveries import MOST_LOOKUPS, Deliveries
 from processor.admin.describing import Description
 from processor.admin.following import Following
 from processor.admin.index import DeliveryIndex
+from processor.admin.known import Known
 from processor.admin.operations import OPERATIONS
+from processor.admin.protocol import Protocol
 from processor.admin.rules import RuleRoutes
-from processor.admin.server import Gate, Handler, Limits, make_app
+from processor.admin.server import Gate, Handler, Limits, headers_of_all, make_app
 from processor.admin.status import Status
 from processor.admin.targets import TargetCheck
 from processor.admin.tokens import CurrentTokens
@@ -63,6 +65,7 @@ KEEP_ALIVE: Final = 75.0
 """Seconds an idle connection is kept."""
 
 _REMEDY: Final = "choose another address (port 0 takes a free port)"
+_BACKLOG = 128
 _BEAT_EVERY = 1.0
 _DRAIN_SHARE = 0.8
 
@@ -165,21 +168,34 @@ class Admin:
     async def _answer(
         self, listener: socket.socket, started: Future[None], handlers: Mapping[str, Handler]
     ) -> None:
-        app = make_app(OPERATIONS, handlers, Gate(self._tokens, self._limits), tls=self._tls is not None)
-        runner = web.AppRunner(
-            app,
-            access_log=None,
-            logger=_http_log(),
-            keepalive_timeout=KEEP_ALIVE,
-            # For what is being answered; the rest of the time is the writing thread's.
-            shutdown_timeout=_DRAIN_SHARE * self._settings.process.shutdown_timeout.total_seconds(),
-        )
+        tls = self._tls is not None
+        app = make_app(OPERATIONS, handlers, Gate(self._tokens, self._limits), tls=tls)
+        # For what is being answered; the rest of the time is the writing thread's.
+        draining = _DRAIN_SHARE * self._settings.process.shutdown_timeout.total_seconds()
+        runner = web.AppRunner(app, shutdown_timeout=draining)
         await runner.setup()
+        if (manager := runner.server) is None:
+            raise RuntimeError("the application has no server")
+        loop, headers = asyncio.get_running_loop(), headers_of_all(tls=tls)
+
+        def connected() -> Protocol:
+            return Protocol(
+                manager,
+                headers,
+                loop=loop,
+                access_log=None,
+                logger=_http_log(),
+                keepalive_timeout=KEEP_ALIVE,
+            )
+
         beating = asyncio.create_task(self._beat())
         try:
-            await web.SockSite(runner, listener, ssl_context=self._tls).start()
-            started.set_result(None)
-            await asyncio.wrap_future(self._stopping)
+            server = await loop.create_server(connected, sock=listener, ssl=self._tls, backlog=_BACKLOG)
+            try:
+                started.set_result(None)
+                await asyncio.wrap_future(self._stopping)
+            finally:
+                server.close()
         finally:
             await runner.cleanup()
             beating.cancel()
@@ -219,9 +235,9 @@ class Admin:
             EventDecoder(EventFields(**paths)),
             paths,
         )
-        known = (settings, self._rules, self._index, self._following, self._executor)
-        deliveries = Deliveries(*known)
-        status = Status(*known, sender=self._sender)
+        known = Known(settings, self._rules, self._index, self._following, self._executor)
+        deliveries = Deliveries(known)
+        status = Status(known, sender=self._sender)
         about = Description()
         return {
             operations.TEST_RULE.id: trying.test_rule,

@@ -5,20 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
 from typing import Any, Final
 
 from aiohttp import web
 
 from processor import __version__
 from processor.admin.answers import answer
-from processor.admin.deliveries import format_ms
-from processor.admin.following import Following
-from processor.admin.index import DeliveryIndex
+from processor.admin.known import Known
 from processor.kafka.cluster import Cluster
 from processor.kafka.records import Position
-from processor.rules.live import LiveRules
-from processor.settings import Settings
 
 ASK_TIMEOUT: Final = 5.0
 """Seconds for each question to the brokers."""
@@ -36,21 +31,13 @@ class Status:
 
     def __init__(
         self,
-        settings: Settings,
-        live: LiveRules,
-        index: DeliveryIndex,
-        following: Following,
-        executor: Executor,
+        known: Known,
         *,
         sender: Sender | None,
     ) -> None:
-        self._settings = settings
-        self._live = live
-        self._index = index
-        self._following = following
-        self._executor = executor
+        self._known = known
         self._sender = sender
-        self._cluster = Cluster(settings.kafka, settings.topics.name("admin-status"))
+        self._cluster = Cluster(known.settings.kafka, known.settings.topics.name("admin-status"))
         self._lock = asyncio.Lock()
         self._kept: tuple[float, dict[str, Any]] | None = None
 
@@ -59,27 +46,26 @@ class Status:
         async with self._lock:
             if self._kept is None or time.monotonic() - self._kept[0] > KEPT_FOR:
                 loop = asyncio.get_running_loop()
-                found = await loop.run_in_executor(self._executor, self._of_kafka)
+                found = await loop.run_in_executor(self._known.executor, self._of_kafka)
                 self._kept = (time.monotonic(), found)
             of_kafka = self._kept[1]
-        since_ms = self._index.complete_since_ms
         return answer(
             {
                 "version": __version__,
                 "table": self._table(),
                 **of_kafka,
                 "deliveries": {
-                    "records": len(self._index),
-                    "complete_since": format_ms(since_ms) if since_ms else None,
-                    "waiting_for": self._following.reason,
+                    "records": len(self._known.index),
+                    "complete_since": self._known.complete_since,
+                    "waiting_for": self._known.following.reason,
                 },
                 "sender": None if self._sender is None else dict(self._sender()),
             }
         )
 
     def _table(self) -> dict[str, Any]:
-        snapshot = self._live.snapshot()
-        topic_id, next_offset, reason = self._live.state()
+        snapshot = self._known.live.snapshot()
+        topic_id, next_offset, reason = self._known.live.state()
         invalid = list(snapshot.invalid.values())
         return {
             "topic_id": topic_id,
@@ -95,7 +81,7 @@ class Status:
 
     def _of_kafka(self) -> dict[str, Any]:
         """Blocks; raises a KafkaFailure."""
-        settings, topics = self._settings, self._settings.topics
+        settings, topics = self._known.settings, self._known.settings.topics
         events = settings.matcher.event_topics
         names = [*events, *settings.output_topics]
         found = self._cluster.topics(names, timeout=ASK_TIMEOUT)
@@ -110,7 +96,7 @@ class Status:
         }
 
     def _group(self, role: str, topics: Any, partitions: Mapping[str, int]) -> dict[str, Any]:
-        group = self._settings.topics.group(role)
+        group = self._known.settings.topics.group(role)
         positions = [Position(topic, n) for topic in topics for n in range(partitions.get(topic, 0))]
         lag: dict[str, int | None] = dict.fromkeys(topics)
         if positions:

@@ -18,7 +18,7 @@ from tests.support.admin import Api, admin_settings, run_admin
 from tests.support.brokers import Broker
 from tests.support.installation import Installation
 from tests.support.processes import Spawn, run_tocsin
-from tests.support.records import read_all
+from tests.support.records import Stored, read_all
 from tests.support.rules import fields
 
 TARGET = "http://127.0.0.1:9/hook"
@@ -46,6 +46,7 @@ class Client:
         self._marks = itertools.count()
         self._mine: list[int] = []
         self.acknowledged: list[Write] = []
+        self.created: list[int] = []
         self.unknown: set[bytes] = set()
         self.failed = 0
 
@@ -77,6 +78,7 @@ class Client:
             return
         if method == "POST":
             self._mine.append(answer.json["id"])
+            self.created.append(answer.json["id"])
         key = b"%d" % answer.json["id"]
         self.acknowledged.append(Write(key, mark, answer.json["offset"], begun, done))
 
@@ -146,6 +148,7 @@ def test_replicas_and_commands_lose_no_write(
             record for record in read_all(here.bootstrap, here.topics.rules) if record.key != b"_table"
         ]
         _check(made, unknown, {record.offset: (record.key, _mark(record.value)) for record in records})
+        _check_ids([client.created for client in clients], records)
         table: dict[bytes, Any] = {}
         for record in records:
             assert record.key is not None
@@ -166,6 +169,19 @@ def test_replicas_and_commands_lose_no_write(
 
 def _mark(value: bytes | None) -> str | None:
     return None if value is None else json.loads(value).get("description")
+
+
+def _check_ids(created: list[list[int]], records: list[Stored]) -> None:
+    """No id was given twice: neither to two who asked, nor to two rules of which one was deleted."""
+    answered = list(itertools.chain.from_iterable(created))
+    assert len(answered) == len(set(answered))
+    uids: dict[bytes | None, set[str]] = {}
+    for record in records:
+        if record.value is not None:
+            uids.setdefault(record.key, set()).add(json.loads(record.value)["uid"])
+    assert len(uids) >= len(answered)
+    assert {key: found for key, found in uids.items() if len(found) > 1} == {}
+    assert len(set().union(*uids.values())) == len(uids)
 
 
 def _check(

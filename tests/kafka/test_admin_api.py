@@ -56,6 +56,33 @@ def test_a_revision_that_has_passed_is_not_overwritten(api: Api) -> None:
     assert api.ask("DELETE", path, headers={"If-Match": "*"}).status == 404
 
 
+def test_a_target_is_judged_by_the_rule_as_it_is_when_it_is_written(here: Installation) -> None:
+    blocked = {"action_target": "http://169.254.169.254/latest/meta-data"}
+    with serving(here.model) as (api, live), serving(here.model) as (behind, old):
+        wait_until(lambda: live.state()[2] is None and old.state()[2] is None, 20, "the tables are whole")
+        before = api.post("/trigger-rules", rule("before")).json["id"]
+        assert old.wait_applied(live.state()[1], 20)
+        old.stop()  # from here on the second process knows no more than this
+        since = api.post("/trigger-rules", rule("since")).json["id"]
+        path = f"/trigger-rules/{since}"
+        moved = api.ask("PATCH", f"/trigger-rules/{before}", {"action_target": TARGET + "2"})
+        assert moved.status == 200
+        for method, target, body in (
+            ("PATCH", path, blocked),
+            ("PUT", path, rule("since", **blocked)),
+            ("PATCH", f"/trigger-rules/{before}", blocked),
+        ):
+            refused = behind.ask(method, target, body)
+            assert refused.status == 422, refused.body
+            (error,) = refused.json["errors"]
+            assert error["path"] == "action_target"
+            assert "is a cloud metadata address" in error["message"]
+        # Another target than the one it knew, and the same as there is now: both are written.
+        written = behind.ask("PATCH", path, {"action_target": TARGET + "3"})
+        assert "the write is made" in written.json["detail"], "though this process can't read it back"
+        wait_until(lambda: api.get(path).json["action_target"] == TARGET + "3", 20, "it is in the table")
+
+
 def test_what_plain_producers_write_is_listed_with_what_is_wrong_with_it(
     api: Api, here: Installation
 ) -> None:

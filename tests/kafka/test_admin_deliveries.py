@@ -4,9 +4,11 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from standardwebhooks import Webhook
 
+from processor.delivery.trail import AuditRecord
 from tests.support.admin import READER, TOKENS, Api, serving
 from tests.support.brokers import Broker
 from tests.support.installation import Installation
@@ -14,7 +16,7 @@ from tests.support.processes import Spawn
 from tests.support.receiver import Answer, Receiver
 from tests.support.records import Record, produce
 from tests.support.rules import KEY, fields
-from tests.support.topics import create_topic
+from tests.support.topics import create_topic, delete_topic
 from tests.support.waiting import wait_until
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -178,6 +180,33 @@ def test_deliveries_are_listed_found_and_put_back(
     assert all(topic["partitions"] for topic in status["topics"])
     assert status["deliveries"]["records"] == 4
     assert status["sender"] is None
+
+
+@pytest.mark.real_kafka
+def test_an_audit_topic_that_is_made_again_is_read_anew(
+    api: Api, here: Installation, caplog: pytest.LogCaptureFixture
+) -> None:
+    def put(job: str, count: int) -> None:
+        made = AuditRecord(
+            job, 7, "", "r", 1, "delivered", None, None, 200, 1, 1, "http://a.test", None, "", ""
+        )
+        records = [Record(msgspec.json.encode(made))] * count
+        produce(here.bootstrap, here.topics.deliveries, records)
+
+    def listed() -> list[str] | int:
+        answer = api.get("/deliveries")
+        return [item["job_id"] for item in answer.json["items"]] if answer.status == 200 else answer.status
+
+    put("msg_old", 3)
+    wait_until(lambda: listed() == ["msg_old"] * 3, 20, lambda: f"the old ones: {listed()}")
+    delete_topic(here.bootstrap, here.topics.deliveries)
+    here.apply_topics()
+    put("msg_new", 5)
+    wait_until(lambda: listed() == ["msg_new"] * 5, 40, lambda: f"the new ones alone: {listed()}")
+    assert api.get("/status").json["deliveries"]["records"] == 5
+    said = [r for r in caplog.records if r.message == "the audit topic was deleted and made again"]
+    # Some of the new ones may have been seen beside the old ones before that.
+    assert [record.fields["forgotten"] >= 3 for record in said] == [True]  # type: ignore[attr-defined]
 
 
 def _lags(api: Api) -> dict[str, int]:

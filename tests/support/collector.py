@@ -54,8 +54,8 @@ class Collector:
 
     async def take(self, request: web.Request) -> web.Response:
         self.requests += 1
-        if self.hangs:
-            await asyncio.Event().wait()
+        while self.hangs:  # noqa: ASYNC110 - which another thread sets
+            await asyncio.sleep(0.01)
         if self.status != 200:
             return web.Response(status=self.status)
         self.headers.append({name.lower(): value for name, value in request.headers.items()})

@@ -3,9 +3,11 @@
 import hmac
 import json
 import os
+import socket
 import statistics
 import time
 from collections.abc import Iterator
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
 
@@ -300,8 +302,56 @@ def test_paths_and_methods_that_are_not_there(api: Api) -> None:
     assert api.get("/trigger-rules/abc").status in {404, 503}
     assert api.ask("GET", "/api/v2/trigger-rules").json["type"] == "urn:tocsin:problem:no-route"
     wrong = api.ask("PUT", "/trigger-rules", {})
-    assert (wrong.status, wrong.headers["allow"]) == (405, "GET, POST")
+    assert (wrong.status, wrong.headers["allow"]) == (405, "GET, HEAD, POST")
     assert wrong.json["type"] == "urn:tocsin:problem:wrong-method"
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/openapi.json", 200), ("/docs", 200), ("/trigger-rules", 503), ("/nothing", 404)]
+)
+def test_head_is_get_without_the_body(api: Api, path: str, status: int) -> None:
+    get, head = api.get(path), api.ask("HEAD", path)
+    assert (get.status, head.status) == (status, status)
+    assert get.body
+    assert head.body == b""
+    assert head.headers["content-length"] == str(len(get.body))
+    assert head.headers["content-type"] == get.headers["content-type"]
+
+
+def test_head_needs_a_token_where_get_does(api: Api) -> None:
+    assert api.with_token(None).ask("HEAD", "/trigger-rules").status == 401
+    assert "HEAD" in api.get("/openapi.json").json["info"]["description"]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"hunter2 is no request\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 TLS to a plain port",
+        b"GET / HTTP/1.1\r\nHost: a\r\nno colon hunter2\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\nabc",
+        b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET / HTTP/1.1\r\nX-Long: " + b"x" * 20_000 + b"\r\n\r\n",
+    ],
+    ids=["words", "tls", "no-colon", "two-lengths", "smuggling", "long-line", "long-header"],
+)
+def test_what_is_no_http_is_answered_with_a_problem(
+    api: Api, raw: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    host, _, port = api.base.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(raw)
+        answer = HTTPResponse(connection)
+        answer.begin()
+        body = answer.read()
+        assert connection.recv(1) == b"", "the connection ends"
+    assert (answer.status, answer.headers["content-type"]) == (400, "application/problem+json")
+    assert json.loads(body)["type"] == "urn:tocsin:problem:bad-request"
+    assert b"hunter2" not in body
+    assert "Traceback" not in caplog.text
+    assert answer.headers["server"] == "tocsin"
+    assert answer.headers["x-content-type-options"] == "nosniff"
 
 
 def test_without_a_table_nothing_is_answered_from_it(api: Api) -> None:
