@@ -169,6 +169,25 @@ def test_fewest_replicas_above_the_most_are_refused() -> None:
         render({"sender": {"scaling": {"mode": "hpa", "minReplicas": 9, "maxReplicas": 3}}})
 
 
+@needs_helm
+def test_probe_is_let_through_by_name_in_a_locked_down_installation() -> None:
+    objects = render(files=("ci/locked-down-values.yaml",))
+
+    pod, service = named(objects, "Pod", "-probe"), named(objects, "Service", "-probe")
+    arguments = pod["spec"]["containers"][0]["args"]
+    url = arguments[arguments.index("--url") + 1]
+    settings = yaml.safe_load(named(objects, "ConfigMap", "tocsin")["data"]["tocsin.yaml"])
+    policy = named(objects, "NetworkPolicy", "-sender")["spec"]["egress"][-1]
+
+    assert pod["metadata"]["annotations"]["helm.sh/hook"] == "test"
+    assert url == "http://tocsin-probe.tocsin.svc:8099"
+    assert settings["sender"]["egress"]["allow_hosts"] == ["tocsin-probe.tocsin.svc"]
+    assert settings["sender"]["egress"]["allow_ports"] == [8443, 8099]
+    assert service["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
+    assert policy["to"] == [{"podSelector": {"matchLabels": service["spec"]["selector"]}}]
+    assert policy["ports"] == [{"port": 8099, "protocol": "TCP"}]
+
+
 LONGEST_RELEASE = "a-release-with-a-name-as-long-as-helm-lets-it-be-here"
 
 
