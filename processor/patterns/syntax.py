@@ -22,7 +22,7 @@ from processor.patterns.measure import MAX_COPIES, MAX_HEIGHT, MAX_SIZE, Extent,
 
 MAX_NESTING = 250  # groups; Go stops somewhere above, depending on what is in them
 MAX_COUNT = 1000  # of one repetition
-_FLAGS = frozenset("imsU")  # U is not handed on: it decides which match is found, not whether
+_FLAGS = frozenset("imsU")  # U decides which match is found, not whether: handed on only where that is asked
 _WORD = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
 _DIGITS = frozenset("0123456789")
 _PERL_CLASSES = frozenset("dDsSwW")
@@ -45,6 +45,14 @@ def to_re2(source: str) -> str:
     return _Scanner(source).run()
 
 
+def with_groups(source: str) -> tuple[str, tuple[str, ...]]:
+    """`source`, which to_re2 takes, in RE2's spelling so that RE2 finds the same match and groups as Go; and
+    the name of each group, in order, "" without one. A name may come twice.
+    """
+    scanner = _Scanner(source, which_match=True)
+    return scanner.run(), tuple(scanner.names)
+
+
 @dataclass(slots=True)
 class _Operand:
     """Where in the output the last operand of a group stands: what a repetition would apply to."""
@@ -55,8 +63,10 @@ class _Operand:
 
 
 class _Scanner:
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, *, which_match: bool = False) -> None:
         self._source = source
+        self._dropped = "" if which_match else "U"
+        self.names: list[str] = []  # of the groups so far
         self._at = 0
         self._out: list[str] = []
         self._groups = [Measure(capture=False)]
@@ -116,6 +126,7 @@ class _Scanner:
     def _open(self) -> None:
         source, at = self._source, self._at
         if not source.startswith("(?", at):
+            self.names.append("")
             self._push(capture=True, text="(")
             self._at += 1
         elif source.startswith("(?<", at) and len(source) > at + 3:
@@ -143,7 +154,8 @@ class _Scanner:
         if not name or not _WORD.issuperset(name):
             part = self._source[self._at : end + 1]
             self._refuse(errors.INVALID_NAMED_CAPTURE, part, "a name is made of A-Z, a-z, 0-9 and _")
-        # Without the name: nobody asks for the groups, and Go takes a name twice.
+        # Without the name: whoever asks for groups knows their numbers, and Go takes a name twice.
+        self.names.append(name)
         self._push(capture=True, text="(")
         self._at = end + 1
 
@@ -168,8 +180,8 @@ class _Scanner:
         self._refuse(errors.INVALID_PERL_OP, source[self._at : at])
 
     def _flagged(self, flags: dict[str, bool], *, group: bool) -> None:
-        on = "".join(flag for flag, set_ in flags.items() if set_ and flag != "U")
-        off = "".join(flag for flag, set_ in flags.items() if not set_ and flag != "U")
+        on = "".join(flag for flag, set_ in flags.items() if set_ and flag != self._dropped)
+        off = "".join(flag for flag, set_ in flags.items() if not set_ and flag != self._dropped)
         text = f"{on}-{off}" if off else on
         if group:
             self._push(capture=False, text=f"(?{text}:")

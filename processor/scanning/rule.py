@@ -21,6 +21,8 @@ from pydantic import (
 )
 
 from processor.durations import Duration
+from processor.patterns import compile_pattern
+from processor.patterns.captures import group_names
 from processor.rules.fields import (
     MAX_ID,
     MAX_NAME,
@@ -35,6 +37,7 @@ from processor.rules.fields import (
     wrong_at,
 )
 from processor.rules.lists import GO_SPACE
+from processor.scanning.template import read_template
 
 KIND = "LogScanRule"
 
@@ -131,6 +134,11 @@ class ScanRuleFields(BaseModel):
             raise wrong_at("needs a workload: a global rule can't replace another one", "overrides")
         if not self.pattern and self.enabled:
             raise wrong_at("is missing; for a rule that every line matches, say ^", "pattern")
+        if self.message_template:
+            try:
+                read_template(self.message_template, group_names(compile_pattern(self.pattern)))
+            except ValueError as error:
+                raise wrong_at(str(error), "message_template") from None
         return self
 
     @property
