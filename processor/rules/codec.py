@@ -7,7 +7,7 @@ same bytes mean the same thing after every restart.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -39,9 +39,9 @@ _ID = re.compile(rb"[1-9][0-9]{0,15}")
 class InvalidRule:
     """A record that is no valid rule: it fires nothing and is reported.
 
-    `id` is None where the key isn't one; `key` is the record's key for people, `raw_key` as it is. `name`
-    and `uid` are what the record says of itself, as far as it could be read; `newer` that a newer version
-    wrote it.
+    `id` is None where the key isn't one; `key` is the record's key for people, `raw_key` as it is. `name`,
+    `uid` and `identity` are what the record says of itself, as far as it could be read; `newer` that a newer
+    version wrote it.
     """
 
     id: int | None
@@ -52,6 +52,7 @@ class InvalidRule:
     name: str = ""
     uid: str = ""
     newer: bool = False
+    identity: Hashable | None = None
 
 
 def read_id(key: bytes | None) -> int | None:
@@ -100,9 +101,12 @@ def read_as(
     offset: int,
     *,
     further: Callable[[M], Iterable[FieldError]] = lambda _: (),
+    identify: Callable[[str, Mapping[str, Any]], Hashable | None] = lambda name, _: name,
 ) -> M | InvalidRule:
-    """The record (not a tombstone, not `_table`) as `model`, or why it is none; `further` says what else is
-    wrong with one that the model takes.
+    """The record (not a tombstone, not `_table`) as `model`, or why it is none.
+
+    further: what else is wrong with one that the model takes. identify: the identity of one that it doesn't
+    take, from its name and its fields.
     """
     rule_id = read_id(key)
     if newer := newer_format(headers):
@@ -127,15 +131,17 @@ def read_as(
         errors += further(rule)
         if not errors:
             return rule
-    name, uid = record.get("name"), record.get("uid")
+    said, uid = record.get("name"), record.get("uid")
+    name = said if isinstance(said, str) and len(said) <= MAX_NAME else ""
     return InvalidRule(
         rule_id,
         show_key(key),
         str(InvalidFields(errors)),
         offset,
         key,
-        name if isinstance(name, str) and len(name) <= MAX_NAME else "",
+        name,
         uid if isinstance(uid, str) and _is_uid(uid) else "",
+        identity=identify(name, record) if name else None,
     )
 
 

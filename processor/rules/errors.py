@@ -6,6 +6,7 @@ RuleFailure
 └── StoreFailure
     ├── StoreUnavailable    no broker, no topic or no rights; nothing is known to have been written
     ├── RevisionConflict    the rule is not, or no longer, the version the caller had seen
+    │   └── ChangedTwice    one write would change a rule twice
     ├── NameTaken           another rule has the name
     ├── NoSuchRule          nothing under that id or key
     ├── OutOfIds            every id up to 2^53-1 has been given out
@@ -71,6 +72,10 @@ class StoreUnavailable(StoreFailure):
 
 class RevisionConflict(StoreFailure):
     """The rule changed since it was read (or is there where it was expected not to be)."""
+
+
+class ChangedTwice(RevisionConflict):
+    """A transaction has one record for each rule: the second change needs another one."""
 
 
 class NameTaken(StoreFailure):

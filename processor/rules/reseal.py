@@ -32,7 +32,7 @@ class ResealPlan:
     """Steps in the order of the ids, and the changes that make them so."""
 
     steps: tuple[ResealStep, ...] = ()
-    changes: tuple[Update, ...] = ()
+    changes: tuple[Update[RuleDraft], ...] = ()
 
     @property
     def failed(self) -> tuple[ResealStep, ...]:
@@ -46,7 +46,7 @@ def plan_reseal(snapshot: RuleSnapshot, keys: KeyRing) -> ResealPlan:
     `keys` has at least one key. Planned again on the table that came of it, it changes nothing.
     """
     steps: list[ResealStep] = []
-    changes: list[Update] = []
+    changes: list[Update[RuleDraft]] = []
     for rule in snapshot.rules.values():
         stale, reasons = _look_at(rule, keys)
         if stale:

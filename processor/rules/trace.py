@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import threading
-from typing import Final
+from typing import Any, Final, Generic
 
 from processor.kafka.records import InRecord, headers_of
-from processor.rules.table import RuleSnapshot, RuleTable
+from processor.rules.numbered import S, Table
 
 WRITE_ID: Final = "write-id"
 """Header on every record of a write: how a writer finds its own after an answer was lost."""
 
 
-class WriteTrace:
+class WriteTrace(Generic[S]):
     """A TableSink, filled by the reader's thread and asked by any other."""
 
-    def __init__(self) -> None:
+    def __init__(self, table: Table[Any, S]) -> None:
         self._lock = threading.Condition()
-        self._table = RuleTable()
+        self._table = table
         self._write_id = b""
         self._found: dict[bytes, int] = {}
 
@@ -33,7 +33,7 @@ class WriteTrace:
                 self._found[key or b""] = offset
                 self._lock.notify_all()
 
-    def snapshot(self) -> RuleSnapshot:
+    def snapshot(self) -> S:
         with self._lock:
             return self._table.snapshot()
 

@@ -4,6 +4,7 @@ formats and invalid rules these are too.
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import msgspec
@@ -18,7 +19,12 @@ def read_record(
     key: bytes | None, value: bytes, headers: Headers | None, offset: int
 ) -> ScanRule | InvalidRule:
     """The scan rule in a record (not a tombstone, not `_table`), or why it is none."""
-    return read_as(ScanRule, key, value, headers, offset)
+    return read_as(ScanRule, key, value, headers, offset, identify=_identity)
+
+
+def _identity(name: str, record: Mapping[str, Any]) -> Hashable | None:
+    workload = record.get("workload")
+    return (workload, name) if workload is None or isinstance(workload, str) else None
 
 
 def to_record(rule: ScanRule) -> bytes:

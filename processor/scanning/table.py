@@ -53,7 +53,9 @@ class ScanTable(Table[ScanRule, ScanSnapshot]):
                 if isinstance(found, str):
                     key = b"%d" % rule_id
                     reason, offset = f"overrides: {found}", offsets.pop(rule_id)
-                    invalid[key] = InvalidRule(rule_id, key.decode(), reason, offset, key, rule.name)
+                    invalid[key] = InvalidRule(
+                        rule_id, key.decode(), reason, offset, key, rule.name, identity=rule.identity
+                    )
                     continue
                 if found != rule.overrides:
                     rule = rule.model_copy(update={"overrides": found})

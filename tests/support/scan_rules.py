@@ -4,8 +4,12 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from processor.rules.building import Writer
+from processor.rules.sealing import KeyRing
+from processor.scanning.changes import ScanBatch, ScanChange, build
 from processor.scanning.rule import ScanDraft
 from processor.scanning.table import ScanSnapshot, ScanTable
+from tests.support.rules import NOW
 
 
 def fields(name: Any = "oom", **more: Any) -> dict[str, Any]:
@@ -36,3 +40,16 @@ def snapshot_of(rules: Mapping[int, bytes] | None = None, next_id: int | None = 
     if next_id is not None:
         records.append((b"_table", json.dumps({"next_id": next_id}).encode()))
     return table_of(records).snapshot()
+
+
+def writer(limits: tuple[int, int] = (1_000, 1_000_000)) -> Writer:
+    """A writer with a fixed clock."""
+    return Writer(KeyRing.parse([]), "tests", lambda: NOW, lambda: "", limits)
+
+
+def applied(table: ScanTable, *changes: ScanChange) -> ScanBatch:
+    """Build these changes and apply what would be written to the table."""
+    batch = build(changes, table.snapshot(), writer())
+    for record_ in batch.records:
+        table.apply(record_.key, record_.value, None, table.snapshot().next_offset)
+    return batch
