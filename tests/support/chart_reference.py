@@ -4,6 +4,7 @@
     README.md             values.yaml and its `# -- ` comments, as helm-docs lays them out
     files/settings.yaml   the settings' defaults, and which of them are paths, for the templates
     files/topics.yaml     the topics that `tocsin topics apply` makes, for topics.mode strimzi
+    files/dashboard.json  dashboard.py's table of panels
 
 A test compares them. After a change of values.yaml, of the settings or of the topics:
 
@@ -23,6 +24,7 @@ from processor.kafka.topics import wanted_topics
 from processor.settings import Settings
 from processor.settings_sources import Setting, settings_of
 from tests.support.chart_values import FORMS, MANAGED, README_HEAD, SECRET_PROPERTY
+from tests.support.dashboard import dashboard
 
 CHART = Path(__file__).parents[2] / "helm" / "tocsin"
 
@@ -230,6 +232,7 @@ WRITTEN = {
     "README.md": readme,
     "files/settings.yaml": settings_file,
     "files/topics.yaml": topics_file,
+    "files/dashboard.json": dashboard,
 }
 """File of the chart → what makes its text."""
 
