@@ -51,8 +51,13 @@ class Receiver:
         show: Callable[[Webhook], None],
         sent_at: Callable[[str], float | None],
         clock: Callable[[], float] = time.monotonic,
+        *,
+        at: tuple[str, int] | None = None,
     ) -> None:
-        """`sent_at` tells from a `traceparent` when its event was sent, by `clock`. `show` must not block."""
+        """`sent_at` tells from a `traceparent` when its event was sent, by `clock`. `show` must not block.
+
+        `at`: host and port to listen on, instead of where the demo does.
+        """
         self.keys: Mapping[str, bytes] = {}
         """The signing key of each rule that has one, by the rule's name."""
         self.delivered: set[str] = set()
@@ -66,17 +71,21 @@ class Receiver:
         self._show = show
         self._sent_at = sent_at
         self._clock = clock
+        self._at = at
         self._failed: Exception | None = None
         self._runner: web.ServerRunner | None = None
 
     async def start(self) -> str:
-        """Listen on PORT, or on a free port when that is taken; returns `origin`."""
-        listener = _listen()
+        """Listen on PORT, or on a free port when that is taken; returns `origin`.
+
+        Raises OSError when the address that was asked for can't be had.
+        """
+        listener = _listen() if self._at is None else socket.create_server(self._at)
         server = web.Server(self._handle, access_log=None)
         self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=0.5)
         await self._runner.setup()
         await web.SockSite(self._runner, listener, backlog=1024).start()
-        self.origin = f"http://{HOST}:{listener.getsockname()[1]}"
+        self.origin = "http://{}:{}".format(*listener.getsockname()[:2])
         return self.origin
 
     async def close(self) -> None:
