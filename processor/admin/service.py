@@ -38,6 +38,7 @@ from processor.delivery.resolver import ThreadResolver
 from processor.delivery.tls import TlsError, tls_context
 from processor.egress import EgressPolicy
 from processor.events import EventDecoder, EventFields
+from processor.kafka.readiness import RightsReport
 from processor.lifecycle import Deadline, Refused
 from processor.observability.health import Health
 from processor.observability.listening import listen_on, shown_address
@@ -95,6 +96,7 @@ class Admin:
         self._sender = sender
         self._index = DeliveryIndex()
         self._following = Following(settings, self._index)
+        self._rights = RightsReport(settings, ROLE)
         self._executor = ThreadPoolExecutor(MOST_LOOKUPS, thread_name_prefix="admin-lookup")
         self._endpoint = parse_host_port(settings.admin.listen)
         self._beats = health.heartbeat("admin.loop", LOOP_MAX_AGE)
@@ -135,6 +137,7 @@ class Admin:
             raise
         self._writer.start()
         self._following.start()
+        self._rights.start()
         self._address = shown_address(listener.getsockname())
         self._listens.met()
         log.info("listening", extra={"fields": {"address": self._address, "tls": self._tls is not None}})
@@ -148,6 +151,7 @@ class Admin:
             self._stopping.set_result(None)
         self._thread.join(deadline.remaining())
         self._following.stop(deadline.remaining())
+        self._rights.stop(deadline.remaining())
         self._writer.stop(deadline.remaining())
         if self._thread.is_alive():
             raise TimeoutError("the admin API did not drain in time")

@@ -23,8 +23,17 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec, ResourceType
 
+from processor.kafka.access import denied
 from processor.kafka.config import client_config
-from processor.kafka.errors import BrokerUnavailable, FatalKafkaError, Kind, classify, error_of
+from processor.kafka.errors import (
+    BrokerUnavailable,
+    FatalKafkaError,
+    Kind,
+    NotAllowed,
+    classify,
+    error_of,
+    unauthorized,
+)
 from processor.kafka.records import Commit, Position
 from processor.settings import KafkaSettings
 
@@ -100,6 +109,7 @@ class Cluster:
         found = self._each(
             lambda left: self.admin.describe_configs(resources, request_timeout=left),
             time.monotonic() + timeout,
+            operation="DescribeConfigs",
         )
         return {resource.name: _values(entries) for resource, entries in found.items()}
 
@@ -213,9 +223,17 @@ class Cluster:
         return self._repeat(lambda left: call(left).result(left + 0.5), deadline)
 
     def _each(
-        self, call: Callable[[float], Mapping[K, Future[T]]], deadline: float, *, may_miss: bool = True
+        self,
+        call: Callable[[float], Mapping[K, Future[T]]],
+        deadline: float,
+        *,
+        may_miss: bool = True,
+        operation: str = "Describe",
     ) -> dict[K, T]:
-        """The results of a call that asks for several; with `may_miss` without those that don't exist."""
+        """The results of a call that asks for several; with `may_miss` without those that don't exist.
+
+        Raises NotAllowed where one of them needs `operation`.
+        """
 
         def ask(left: float) -> dict[K, T]:
             results: dict[K, T] = {}
@@ -223,7 +241,10 @@ class Cluster:
                 try:
                     results[key] = future.result(left + 0.5)
                 except KafkaException as failure:
-                    if not may_miss or error_of(failure).code() not in _MISSING:
+                    error = error_of(failure)
+                    if (kind := unauthorized(error)) in ("topic", "group"):
+                        raise NotAllowed(denied(operation, kind, _name(key))) from None
+                    if not may_miss or error.code() not in _MISSING:
                         raise
             return results
 
@@ -248,6 +269,13 @@ class Cluster:
                 raise BrokerUnavailable(f"{self._where}: {reason}")
             time.sleep(pause)
             pause = min(pause * 2, 0.5)
+
+
+def _name(key: object) -> str:
+    """Of the topic or group that a call asked about, by the key of its answer."""
+    if isinstance(key, TopicPartition):
+        return str(key.topic)
+    return str(key.name) if isinstance(key, ConfigResource) else str(key)
 
 
 def _values(entries: Mapping[str, object]) -> dict[str, str]:

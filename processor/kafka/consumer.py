@@ -14,14 +14,17 @@ from typing import Any, Protocol
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from processor.kafka.access import denied
 from processor.kafka.errors import (
     BrokerUnavailable,
     FatalKafkaError,
     Kind,
     MembershipLost,
+    NotAllowed,
     classify,
     error_of,
     not_a_member,
+    unauthorized,
 )
 from processor.kafka.records import Commit, Fetched, InRecord, Position
 
@@ -97,6 +100,7 @@ class GroupConsumer:
         if instance_id is not None:
             own["group.instance.id"] = instance_id
         self._consumer = Consumer(own, logger=log)
+        self._group_id = group_id
         self._listener = listener
         self._owned: set[Position] = set()
         self._floor: dict[Position, int] = {}
@@ -272,6 +276,8 @@ class GroupConsumer:
         return False
 
     def _complain(self, error: KafkaError) -> None:
+        if unauthorized(error) == "group":
+            raise NotAllowed(denied("Read", "group", self._group_id))
         if classify(error) is Kind.FATAL:
             raise FatalKafkaError(f"the consumer can't go on: {error.str()}")
         now = time.monotonic()

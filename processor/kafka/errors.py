@@ -8,11 +8,13 @@ KafkaFailure
 │   └── RecordTooLarge      … and this record of it can never be written
 ├── TransactionUncertain    the answer to the commit was lost: committed() on the group tells
 └── FatalKafkaError         this client can't go on: the process ends and is started again
+    └── NotAllowed          … for want of a right: somebody has to grant it
 """
 
 from __future__ import annotations
 
 from enum import Enum
+from typing import Final, Literal
 
 from confluent_kafka import KafkaError, KafkaException
 
@@ -51,6 +53,10 @@ class TransactionUncertain(KafkaFailure):
 
 class FatalKafkaError(KafkaFailure):
     """The client can't recover (fenced instance id, no rights, unsupported broker)."""
+
+
+class NotAllowed(FatalKafkaError):  # noqa: N818 - says what happened
+    """A right is missing; the text names operation and resource."""
 
 
 class Kind(Enum):
@@ -149,6 +155,18 @@ _FENCED = _NOT_A_MEMBER | {
 def is_fenced(error: KafkaError) -> bool:
     """Whether a transaction was refused because somebody else acts for its partitions or its id."""
     return error.code() in _FENCED
+
+
+_UNAUTHORIZED: Final[dict[int, Literal["topic", "group", "transactional-id"]]] = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: "topic",
+    KafkaError.GROUP_AUTHORIZATION_FAILED: "group",
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "transactional-id",
+}
+
+
+def unauthorized(error: KafkaError) -> Literal["topic", "group", "transactional-id"] | None:
+    """The kind of resource that a right is missing on, if it is that."""
+    return _UNAUTHORIZED.get(error.code())
 
 
 def not_a_member(error: KafkaError) -> bool:

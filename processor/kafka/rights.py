@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 
+from processor.kafka.access import Need, denied
 from processor.kafka.cluster import Cluster
 from processor.kafka.config import client_config
 from processor.kafka.errors import BrokerUnavailable, FatalKafkaError, Kind, classify, error_of
@@ -26,6 +27,18 @@ _REFUSED: Final = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.G
 _ABSENT: Final = frozenset(
     {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError.GROUP_ID_NOT_FOUND}
 )
+
+
+OPERATIONS: Final = {
+    "Read": "READ",
+    "Write": "WRITE",
+    "Create": "CREATE",
+    "Describe": "DESCRIBE",
+    "DescribeConfigs": "DESCRIBE_CONFIGS",
+    "Alter": "ALTER",
+    "AlterConfigs": "ALTER_CONFIGS",
+}
+"""From the names that kafka-acls takes to the client's."""
 
 
 class Rights(NamedTuple):
@@ -67,6 +80,33 @@ def group_rights(cluster: Cluster, names: Iterable[str], timeout: float) -> dict
         ),
         timeout,
     )
+
+
+def missing(cluster: Cluster, wanted: Iterable[Need], topics: Iterable[str], timeout: float) -> list[str]:
+    """What is not allowed of `wanted`, each with what gives it; of prefixes as far as `topics` show it.
+
+    Brokers don't tell of transactional ids: those show when they are claimed.
+    """
+    wanted = list(wanted)
+    named = {(need.kind, need.name) for need in wanted if not need.prefixed}
+    named |= {("topic", name) for name in topics if any(need.covers("topic", name) for need in wanted)}
+    found: dict[tuple[str, str], Rights] = {}
+    for kind, ask in (("topic", topic_rights), ("group", group_rights)):
+        names = sorted(name for of, name in named if of == kind)
+        found |= {(kind, name): rights for name, rights in ask(cluster, names, timeout).items()}
+    said: list[str] = []
+    for need in wanted:
+        operations = {OPERATIONS[one]: one for one in need.operations}
+        lacking = {
+            one
+            for (kind, name), rights in found.items()
+            if need.covers(kind, name)  # type: ignore[arg-type]
+            for one in rights.lacks(operations)
+        }
+        if lacking:
+            shown = ", ".join(one for known, one in operations.items() if known in lacking)
+            said.append(denied(shown, need.kind, need.name, prefixed=need.prefixed))
+    return said
 
 
 def claim(kafka: KafkaSettings, transactional_id: str, timeout: float) -> float:

@@ -14,8 +14,17 @@ from typing import Any, NamedTuple, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from processor.kafka.access import denied
 from processor.kafka.cluster import TIMEOUT, Cluster
-from processor.kafka.errors import BrokerUnavailable, FatalKafkaError, Kind, classify, error_of
+from processor.kafka.errors import (
+    BrokerUnavailable,
+    FatalKafkaError,
+    Kind,
+    NotAllowed,
+    classify,
+    error_of,
+    unauthorized,
+)
 from processor.kafka.records import Fetched, InRecord, Position, position_of
 
 log = logging.getLogger(__name__)
@@ -204,6 +213,10 @@ class Reader:
                 records.append(message)
             elif error.code() == KafkaError._PARTITION_EOF:
                 ends.append((position_of(message), message.offset() or 0))
+            elif unauthorized(error) == "group":
+                pass  # the client looks for the coordinator of every group id, and this one has no group
+            elif unauthorized(error) == "topic":
+                raise NotAllowed(denied("Read", "topic", str(message.topic())))
             elif classify(error) is Kind.FATAL:
                 raise FatalKafkaError(f"records can't be read: {error.str()}")
             else:

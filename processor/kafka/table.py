@@ -16,8 +16,18 @@ from typing import Any, Protocol
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from processor.kafka.access import denied
 from processor.kafka.cluster import Cluster
-from processor.kafka.errors import BrokerUnavailable, FatalKafkaError, KafkaFailure, Kind, classify, error_of
+from processor.kafka.errors import (
+    BrokerUnavailable,
+    FatalKafkaError,
+    KafkaFailure,
+    Kind,
+    NotAllowed,
+    classify,
+    error_of,
+    unauthorized,
+)
 from processor.kafka.records import InRecord
 
 log = logging.getLogger(__name__)
@@ -117,13 +127,22 @@ class TableReader:
             ) and (self._ready and self._next_offset >= next_offset)
 
     def _run(self) -> None:
+        said = ""
         while not self._stop.is_set():
+            self.beat = time.monotonic()
             try:
                 self._read_once()
             except _StartOver as why:
                 self.rebuilds += 1
                 self._tell(logging.WARNING, "table is read again from its start", why)
                 self._not_ready(str(why))
+            except NotAllowed as failure:
+                # Rights are often granted by something that comes later; what is missing is said meanwhile.
+                self._not_ready(str(failure))
+                if said != str(failure):
+                    said = str(failure)
+                    self._tell(logging.WARNING, "table can't be read now", failure)
+                self._stop.wait(1.0)
             except (BrokerUnavailable, KafkaException) as failure:
                 self._not_ready(str(failure))
                 self._tell(logging.WARNING, "table can't be read now", failure)
@@ -153,9 +172,7 @@ class TableReader:
             return
         consumer = Consumer(dict(self._config), logger=log)
         try:
-            low, end = consumer.get_watermark_offsets(
-                TopicPartition(self._topic, 0), timeout=5.0, cached=False
-            )
+            low, end = self._range(consumer)
             self._sink.reset()
             with self._changed:
                 self._topic_id, self._next_offset, self._ready = info.id, low, False
@@ -164,6 +181,20 @@ class TableReader:
             self._follow(consumer, info.id)
         finally:
             consumer.close()
+
+    def _range(self, consumer: Consumer) -> tuple[int, int]:
+        try:
+            low, end = consumer.get_watermark_offsets(
+                TopicPartition(self._topic, 0), timeout=5.0, cached=False
+            )
+        except KafkaException as failure:
+            self._refuse_if_denied(error_of(failure))
+            raise
+        return low, end
+
+    def _refuse_if_denied(self, error: KafkaError) -> None:
+        if unauthorized(error) == "topic":
+            raise NotAllowed(denied("Read", "topic", self._topic))
 
     def _follow(self, consumer: Consumer, topic_id: str) -> None:
         now = time.monotonic()
@@ -192,7 +223,10 @@ class TableReader:
                 next_offset, at_end = int(message.offset() or 0), True
             elif error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
                 raise _StartOver(error.str())
+            elif unauthorized(error) == "group":
+                pass  # the client looks for the coordinator of every group id, and this one has no group
             else:
+                self._refuse_if_denied(error)
                 self._suspect.set()
                 if classify(error) is Kind.FATAL:
                     raise FatalKafkaError(error.str())

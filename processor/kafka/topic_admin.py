@@ -15,8 +15,9 @@ from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from processor.durations import format_duration
+from processor.kafka.access import denied
 from processor.kafka.cluster import Cluster
-from processor.kafka.errors import Kind, classify, error_of
+from processor.kafka.errors import FatalKafkaError, Kind, classify, error_of, unauthorized
 from processor.kafka.topics import (
     Actual,
     Finding,
@@ -79,7 +80,13 @@ def apply(settings: Settings, cluster: Cluster, timeout: float) -> list[Row]:
 
 def offsets_warning(cluster: Cluster) -> str | None:
     """Why the brokers forget a stopped group's offsets too soon; None when they don't, or don't tell."""
-    minutes = cluster.broker_config().get("offsets.retention.minutes", "")
+    try:
+        config = cluster.broker_config()
+    except FatalKafkaError as failure:
+        return (
+            f"the brokers' settings were not looked at (DescribeConfigs on the cluster allows it): {failure}"
+        )
+    minutes = config.get("offsets.retention.minutes", "")
     if not minutes.isdecimal() or timedelta(minutes=int(minutes)) >= OFFSETS_KEPT:
         return None
     return (
@@ -163,6 +170,11 @@ def _id(actual: Actual | None) -> str | None:
     return actual.id if actual is not None else None
 
 
+def _operation(step: Step) -> str:
+    """What the broker has to allow for it."""
+    return "Create" if step.create else "Alter" if step.partitions is not None else "AlterConfigs"
+
+
 class _Applying:
     """One topic, brought to its spec: looked at, changed, looked at again until it shows."""
 
@@ -187,6 +199,9 @@ class _Applying:
                 self._change(step)
             except KafkaException as failure:
                 error = error_of(failure)
+                if unauthorized(error) is not None:
+                    missing = denied(_operation(step), "topic", self._spec.name)
+                    return Row("invalid", self._spec.name, _id(actual), missing)
                 if error.code() not in _BEATEN and classify(error) is not Kind.RETRIABLE:
                     return Row("invalid", self._spec.name, _id(actual), f"the broker refuses: {error.str()}")
                 reason = f": {error.str()}"

@@ -15,10 +15,12 @@ from typing import Any, cast
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
+from processor.kafka.access import denied
 from processor.kafka.bounded import Bounded, Hung
 from processor.kafka.errors import (
     FatalKafkaError,
     Kind,
+    NotAllowed,
     RecordTooLarge,
     TransactionAborted,
     TransactionFenced,
@@ -26,6 +28,7 @@ from processor.kafka.errors import (
     classify,
     error_of,
     is_fenced,
+    unauthorized,
 )
 from processor.kafka.records import Commit, OutRecord, Position
 
@@ -67,6 +70,7 @@ class TransactionalProducer:
             "queue.buffering.max.kbytes": 262_144,
         }
         self._producer: Producer | None = None
+        self._id = transactional_id
         self._bounded = Bounded(f"offsets of {transactional_id}")
         self.blocked_since: float | None = None
         self.claims = 0
@@ -153,10 +157,12 @@ class TransactionalProducer:
             self.discard()
             raise TransactionAborted(f"the offsets could not be added: {hung}") from None
         except (KafkaException, TimeoutError) as failure:
+            self._refuse_if_denied(producer, failure, records)
             self._give_up(producer, failure)
         try:
             self._repeat(lambda: producer.commit_transaction(_CALL), deadline)
         except KafkaException as failure:
+            self._refuse_if_denied(producer, failure, records)
             self._give_up(producer, failure, commit_sent=True)
         except TimeoutError as failure:
             # The commit may have reached the coordinator. Only the group's offsets can tell.
@@ -178,6 +184,8 @@ class TransactionalProducer:
             raise TransactionAborted(f"the transactional id could not be claimed: {failure}") from None
         except KafkaException as failure:
             error = error_of(failure)
+            if unauthorized(error) == "transactional-id":
+                raise NotAllowed(denied("Write", "transactional-id", self._id)) from None
             if classify(error) is Kind.FATAL and error.code() != KafkaError._FENCED:
                 raise FatalKafkaError(f"the transactional id could not be claimed: {error.str()}") from None
             raise TransactionAborted(f"the transactional id could not be claimed: {error.str()}") from None
@@ -211,6 +219,15 @@ class TransactionalProducer:
                     # Added since the client last asked by itself, which it does every five minutes.
                     producer.list_topics(record.topic, timeout=_CALL)
                     poll(0.05)
+
+    def _refuse_if_denied(self, producer: Producer, failure: Exception, records: Sequence[OutRecord]) -> None:
+        """Raise NotAllowed, once the transaction is gone, where it failed for want of a right."""
+        if isinstance(failure, KafkaException) and (kind := unauthorized(error_of(failure))) is not None:
+            self._abort(producer)
+            if kind == "topic":
+                topics = sorted({record.topic for record in records})
+                raise NotAllowed("; or ".join(denied("Write", "topic", name) for name in topics)) from None
+            raise NotAllowed(f"a transaction of {self._id}: {error_of(failure).str()}") from None
 
     def _give_up(self, producer: Producer, failure: Exception, *, commit_sent: bool = False) -> None:
         """Leave the transaction by abort, or by dropping the producer; always raises."""

@@ -28,6 +28,7 @@ from processor.kafka.config import client_config
 from processor.kafka.errors import (
     BrokerUnavailable,
     FatalKafkaError,
+    NotAllowed,
     RecordTooLarge,
     TransactionAborted,
     TransactionUncertain,
@@ -217,6 +218,8 @@ class FencedStore(ABC, Generic[R, S, C]):
             raise RuleTooLarge(
                 f"rule {name!r} is larger than {self._topic} takes (max.message.bytes)"
             ) from None
+        except NotAllowed as failure:
+            raise StoreUnavailable(f"rules can't be written: {failure}") from None
         except (TransactionAborted, TransactionUncertain, FatalKafkaError) as failure:
             return self._look_for_it(failure, tries)
         # The answer is there: the write stands, whether or not its offsets can be seen in time.
