@@ -93,8 +93,8 @@ class DockerSource:
         while True:
             try:
                 async with aclosing(engine.events()) as events:
-                    async for _ in events:
-                        self._news.set()
+                    async for container in events:
+                        self._tell(container)
                         wait = 0.5
             except EngineError:  # the list says so
                 pass
@@ -122,10 +122,17 @@ class DockerSource:
                 continue
             known.tail = tail
             if each.running and not known.reading:
-                known.look()
+                known.look()  # in case its start was missed
         there = {each.id for each in listed}
         for container, reader in self._readers.items():
             if container not in there:
+                reader.look()
+
+    def _tell(self, container: str) -> None:
+        """Something happened to a container; to any of them, if it is the empty text."""
+        self._news.set()
+        for each, reader in self._readers.items():
+            if each == container or not container:
                 reader.look()
 
     async def _read(self, container: str, reader: DockerTail, sink: Sink) -> None:

@@ -57,13 +57,17 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """What decides how its log is read. `run` is another one after each start and end."""
+    """What decides how its log is read.
+
+    run: when it was started and when it ended last, so that each start and end makes another one. rotates:
+    the engine begins a new file now and then, and removes the oldest.
+    """
 
     running: bool
     terminal: bool
     driver: str
     run: tuple[str, str]
-    finished: str
+    rotates: bool
 
 
 class Engine:
@@ -102,17 +106,19 @@ class Engine:
         if not isinstance(found, dict):
             raise EngineError("what is known of a container is not an object")
         state, config = _object(found, "State"), _object(found, "Config")
-        started, finished = str(state.get("StartedAt", "")), str(state.get("FinishedAt", ""))
+        log = _object(_object(found, "HostConfig"), "LogConfig")
+        driver = str(log.get("Type", ""))
         return Inspected(
             running=bool(state.get("Running")),
             terminal=bool(config.get("Tty")),
-            driver=str(_object(_object(found, "HostConfig"), "LogConfig").get("Type", "")),
-            run=(started, finished),
-            finished=finished,
+            driver=driver,
+            run=(str(state.get("StartedAt", "")), str(state.get("FinishedAt", ""))),
+            rotates=_rotates(driver, _object(log, "Config")),
         )
 
     async def events(self) -> AsyncGenerator[str]:
-        """What happens to containers (`start`, `die`, `destroy`, `rename`), until the engine hangs up.
+        """The ids of containers that were started, ended, were removed or got another name, until the engine
+        hangs up.
 
         The first thing it gives is the empty text: from there on nothing is missed. To be closed with
         `aclosing`.
@@ -124,21 +130,28 @@ class Engine:
             async for chunk in answer.content.iter_any():
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
-                    yield _action(line)
+                    yield _container(line)
                 if len(rest) > _MAX_EVENT:
                     raise EngineError("an event of the engine doesn't end")
 
-    async def logs(self, container: str, since: int, *, follow: bool) -> AsyncGenerator[bytes]:
-        """Bytes of both streams with time stamps, from the second `since` on, as they come; it ends where the
-        log does, or with `follow` the container's run. To be closed with `aclosing`.
+    async def logs(
+        self, container: str, since: int = 0, *, follow: bool = False, tail: int | None = None
+    ) -> AsyncGenerator[bytes]:
+        """Bytes of both streams with time stamps, as they come: entries from the second `since` on, of the
+        last `tail` entries where that is given. It ends where the log does, with `follow` about when the
+        container's run does. The first bytes are empty: the engine has opened the log. To be closed with
+        `aclosing`.
 
         Raises EngineAway when the engine hung up in the middle, Unreadable where it can't give this log.
         """
         query = {"stdout": "1", "stderr": "1", "timestamps": "1", "since": str(since)}
         if follow:
             query["follow"] = "1"
+        if tail is not None:
+            query["tail"] = str(tail)
         try:
             async with self._request(f"/containers/{container}/logs", query, _STREAM) as answer:
+                yield b""
                 while data := await answer.content.readany():
                     yield data
         except (NoSuchContainer, EngineAway):
@@ -220,9 +233,14 @@ def _object(found: Mapping[str, object], name: str) -> Mapping[str, object]:
     return value if isinstance(value, dict) else {}
 
 
-def _action(line: bytes) -> str:
+def _rotates(driver: str, options: Mapping[str, object]) -> bool:
+    # Drivers that can't be read themselves have a cache that rotates; journald keeps its files for itself.
+    return driver != "journald" and (driver != "json-file" or options.get("max-size", "-1") != "-1")
+
+
+def _container(line: bytes) -> str:
     try:
         found = json.loads(line)
     except ValueError:
-        return "unknown"
-    return str(found.get("Action", "unknown")) if isinstance(found, dict) else "unknown"
+        return ""
+    return str(_object(found, "Actor").get("ID", "")) if isinstance(found, dict) else ""

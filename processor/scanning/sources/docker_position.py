@@ -29,10 +29,11 @@ class Progress:
 
     position: what an earlier Progress gave, None for a log that was never read; begin: the second (since the
     epoch) from which on a log without a position is read. `rotated` becomes true when the log has entries,
-    but none of those that the position counts: entries between may have gone unread.
+    but none of those that the position counts: entries between may have gone unread. `entries`: how many were
+    read, those that were skipped included.
     """
 
-    __slots__ = ("_counts", "_found", "_last", "_left", "_second", "pending", "rotated", "since")
+    __slots__ = ("_counts", "_found", "_last", "_left", "_second", "entries", "pending", "rotated", "since")
 
     def __init__(self, position: Position | None, begin: int) -> None:
         position = position or {}
@@ -43,10 +44,15 @@ class Progress:
         self._second = self.since
         self._found = False
         self._counts: dict[int, list[int]] = {}
+        self.entries = 0
         self.pending = self._left[STDOUT] + self._left[STDERR] > 0
 
     def skip(self, stream: int, stamp: bytes) -> bool:
-        """Whether this entry was done before. To be asked for each entry while `pending`, in their order."""
+        """Whether this entry was done before, or is older than `since`. To be asked for each entry while
+        `pending`, in their order.
+        """
+        if stamp and second_of(stamp) < self.since:
+            return True
         if not self._left[stream]:
             return False
         is_done = not stamp or nanoseconds_of(stamp) <= self._last[stream]
@@ -70,6 +76,7 @@ class Progress:
         if counts is None:
             counts = self._counts[self._second] = [0, 0, 0]
         counts[stream] += entries
+        self.entries += entries
 
     def after(self, last: Mapping[int, bytes], unfinished: Iterable[bytes] = ()) -> Position:
         """The position behind all that was added.
