@@ -99,11 +99,15 @@ def values_schema() -> str:
     # What Helm itself puts in: a parent chart's globals.
     schema["properties"]["global"] = {"type": "object"}
     names = sorted(setting.name for setting in settings_of(Settings) if from_files(setting))
-    for value, form in (("settingsFrom", {"$ref": "#/definitions/where"}), ("createSecret", _TEXT)):
-        schema["properties"][value] |= {
-            "properties": dict.fromkeys(names, form),
-            "additionalProperties": False,
-        }
+    where = {"properties": {key: {"$ref": "#/definitions/where"} for key in names}}
+    for role in (None, "matcher", "sender", "admin", "scanner", "jobs"):
+        holder = schema["properties"] if role is None else schema["properties"][role]["properties"]
+        holder["settingsFrom"] |= {"$ref": "#/definitions/settingsFrom"}
+    schema["definitions"]["settingsFrom"] = {**where, "type": "object", "additionalProperties": False}
+    schema["properties"]["createSecret"] |= {
+        "properties": dict.fromkeys(names, _TEXT),
+        "additionalProperties": False,
+    }
     schema["properties"]["config"] = {
         "description": meanings["config",],
         "$ref": "#/definitions/config",
@@ -135,7 +139,7 @@ def _form(path: tuple[str, ...], default: Any, meanings: Mapping[tuple[str, ...]
     form: Schema = {"type": kind[type(default)]}
     if form["type"] == "integer":
         form["minimum"] = 0
-    if form["type"] == "object":
+    if form["type"] == "object" and path[-1] != "settingsFrom":
         form["additionalProperties"] = {"type": "string"}
     if form["type"] == "array":
         form["items"] = {"type": "object"}

@@ -274,6 +274,42 @@ def test_variables_of_pods_are_settings(name: str) -> None:
 
 
 @needs_helm
+def test_a_role_may_have_a_kafka_user_of_its_own() -> None:
+    objects = render(files=("ci/sasl-ssl-values.yaml",))
+
+    def secret(kind: str, suffix: str) -> str:
+        spec = pod_spec(named(objects, kind, suffix))
+        assert spec is not None
+        (volume,) = (one for one in spec["volumes"] if one["name"] == "secrets")
+        sources = [source["secret"] for source in volume["projected"]["sources"]]
+        (name,) = {s["name"] for s in sources if s["items"][0]["path"] == "kafka.sasl_password"}
+        return str(name)
+
+    assert secret("StatefulSet", "-matcher") == "tocsin-kafka-matcher"
+    assert secret("StatefulSet", "-sender") == "tocsin-kafka-sender"
+    assert (
+        secret("Deployment", "-admin") == secret("Job", "-rules") == secret("Pod", "-probe") == "tocsin-kafka"
+    )
+
+
+@needs_helm
+def test_secrets_go_to_the_roles_that_need_them() -> None:
+    objects = render(files=("ci/sasl-ssl-values.yaml",))
+
+    def given(kind: str, suffix: str) -> set[str]:
+        spec = pod_spec(named(objects, kind, suffix))
+        assert spec is not None
+        (volume,) = (one for one in spec["volumes"] if one["name"] == "secrets")
+        return {source["secret"]["items"][0]["path"] for source in volume["projected"]["sources"]}
+
+    login = {"kafka.sasl_username", "kafka.sasl_password"}
+    assert given("StatefulSet", "-matcher") == login
+    assert given("StatefulSet", "-sender") == login | {"secrets.keys"}
+    assert given("Deployment", "-admin") == login | {"secrets.keys", "admin.tokens_file"}
+    assert given("Job", "-topics") == login | {"secrets.keys"}
+
+
+@needs_helm
 def test_an_admin_nobody_could_use_is_refused() -> None:
     with pytest.raises(RenderError, match=r"admin\.tokens_file"):
         render({"admin": {"enabled": True}})

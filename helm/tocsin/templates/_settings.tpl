@@ -67,7 +67,17 @@ component and created: the name of the Secret with createSecret. */}}
 {{- define "tocsin.fromFiles" -}}
 {{- $groups := (include "tocsin.groups" .component | fromJson).groups -}}
 {{- $from := dict -}}
+{{- $all := dict -}}
 {{- range $setting, $where := .root.Values.settingsFrom -}}
+{{- $_ := set $all $setting $where -}}
+{{- end -}}
+{{- $holder := has .component (list "hook" "doctor" "probe") | ternary "jobs" .component -}}
+{{- if has $holder (list "matcher" "sender" "admin" "scanner" "jobs") -}}
+{{- range $setting, $where := (get .root.Values $holder).settingsFrom -}}
+{{- $_ := set $all $setting $where -}}
+{{- end -}}
+{{- end -}}
+{{- range $setting, $where := $all -}}
 {{- if hasKey $.root.Values.createSecret $setting -}}
 {{- fail (printf "%s is in settingsFrom and in createSecret; leave one of them out" $setting) -}}
 {{- end -}}

@@ -188,11 +188,16 @@ class _Probe:
             arrival = self._listener.wait(min(LOOK_EVERY, left))
             if arrival is not None:
                 return arrival
-            found = self._look(store, job)
+            no_webhook = f"no webhook came within {_seconds(time.monotonic() - sent)}"
+            try:
+                found = self._look(store, job)
+            except KafkaFailure as failure:  # such as the right to read the audit trail
+                if time.monotonic() < until:
+                    continue
+                raise CommandFailed(f"{no_webhook}, and nothing tells where it stayed: {failure}") from None
             if over(found) or time.monotonic() >= until:
                 origin = read_target(self._target).origin
-                because = why_none(found, self._group(position), offset, origin)
-                raise CommandFailed(f"no webhook came within {_seconds(time.monotonic() - sent)}: {because}")
+                raise CommandFailed(f"{no_webhook}: {why_none(found, self._group(position), offset, origin)}")
 
     def _look(self, store: RuleStore, job: str) -> Whereabouts | None:
         lookup = Lookup(self._settings, self._cluster, self._args.timeout)
