@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from processor.admin.following import Following
 from processor.admin.index import DeliveryIndex
 from processor.rules.live import LiveRules
+from processor.scanning.live import LiveReports, LiveScanRules
 from processor.settings import Settings
 
 
@@ -21,6 +22,8 @@ class Known:
     index: DeliveryIndex
     following: Following
     executor: Executor
+    scan_rules: LiveScanRules
+    reports: LiveReports
 
     @property
     def complete_since(self) -> str | None:

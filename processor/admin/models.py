@@ -171,11 +171,21 @@ class IndexState(Shown):
     waiting_for: str | None
 
 
+class ScannerSeen(Shown):
+    """A log scanner that reported."""
+
+    node: str
+    stale: bool = Field(description="It missed its last three reports.")
+    reported_at: str
+
+
 class Status(Shown):
     """The installation as this process sees it."""
 
     version: str
     table: TableState
+    scan_table: TableState = Field(description="The same of the scan rules.")
+    scanners: tuple[ScannerSeen, ...]
     topics: tuple[TopicState, ...]
     groups: tuple[GroupState, ...]
     deliveries: IndexState

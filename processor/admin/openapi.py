@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from processor import __version__
 from processor.admin import problems
-from processor.admin.operations import OPERATIONS, Operation
+from processor.admin.operation import Operation
+from processor.admin.operations import OPERATIONS
 from processor.admin.problems import CONTENT_TYPE, Kind
 from processor.admin.schemas import REF, components
 

@@ -2,108 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
-from processor.admin import problems
-from processor.admin.problems import Kind
+from processor.admin import operations_scanning, problems
+from processor.admin.operation import (
+    CURSOR,
+    DELIVERIES,
+    ENABLED_STATUS,
+    ETAG_HEADER,
+    ID,
+    IF_MATCH,
+    JSON,
+    LIMIT,
+    MERGE_PATCH,
+    PREFIX,
+    RULES,
+    Answer,
+    Operation,
+    Parameter,
+)
 from processor.delivery.outcome import Kind as Outcomes
-from processor.rules.fields import MAX_ID
-from processor.settings_admin import Role
-
-PREFIX: Final = "/api/v1"
-RULES: Final = f"{PREFIX}/trigger-rules"
-DELIVERIES: Final = f"{PREFIX}/deliveries"
-
-MAX_LIMIT: Final = 1_000
-DEFAULT_LIMIT: Final = 100
-
-JSON: Final = "application/json"
-MERGE_PATCH: Final = "application/merge-patch+json"
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A parameter of a request. place: path, query or header; schema: its JSON Schema."""
-
-    name: str
-    place: str
-    description: str
-    schema: Mapping[str, Any]
-
-    @property
-    def required(self) -> bool:
-        """Whether it can't be left out."""
-        return self.place == "path"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What comes back when all went well. model: the component of the body, None where there is none."""
-
-    status: int
-    description: str
-    model: str | None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    content_type: str = JSON
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One method of one path. role: what the caller's token must be good for, None for anybody.
-
-    body: the component that the request's body is, None where there is none.
-    """
-
-    id: str
-    method: str
-    path: str
-    summary: str
-    answer: Answer
-    role: Role | None
-    description: str = ""
-    parameters: tuple[Parameter, ...] = ()
-    body: str | None = None
-    body_types: tuple[str, ...] = (JSON,)
-    may_be_empty: bool = False
-    kinds: tuple[Kind, ...] = ()
-
-    @property
-    def problems(self) -> tuple[Kind, ...]:
-        """Everything it may answer instead."""
-        found = list(self.kinds)
-        if self.role is not None:
-            found += [problems.UNAUTHENTICATED, problems.TOO_MANY]
-        if self.role == "write":
-            found.append(problems.FORBIDDEN)
-        if self.body is not None:
-            found += [problems.NOT_JSON, problems.TOO_LARGE, problems.WRONG_TYPE, problems.INVALID]
-        if any(parameter.place == "query" for parameter in self.parameters):
-            found.append(problems.INVALID)
-        return tuple(sorted(set(found), key=lambda kind: (kind.status, kind.name)))
-
-    @property
-    def query(self) -> frozenset[str]:
-        """The names of its query parameters."""
-        return frozenset(one.name for one in self.parameters if one.place == "query")
-
-
-_ETAG = {"ETag": "The rule's revision: the offset of its record, in quotes."}
-_ID = Parameter("id", "path", "The rule's id.", {"type": "integer", "minimum": 1, "maximum": MAX_ID})
-_IF_MATCH = Parameter(
-    "If-Match",
-    "header",
-    "An ETag: the write is made only if the rule still is at that revision. Without it the last write wins.",
-    {"type": "string"},
-)
-_LIMIT = Parameter(
-    "limit",
-    "query",
-    "The most items of one page.",
-    {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
-)
-_CURSOR = Parameter("cursor", "query", "`next` of the page before.", {"type": "string"})
 
 OPENAPI = Operation(
     "openapi",
@@ -130,15 +48,9 @@ LIST_RULES = Operation(
     "read",
     parameters=(
         Parameter("name", "query", "Only rules with exactly this name.", {"type": "string"}),
-        Parameter("enabled", "query", "Only enabled or only disabled rules.", {"type": "boolean"}),
-        Parameter(
-            "status",
-            "query",
-            "Only valid rules, or only records that are none.",
-            {"type": "string", "enum": ["valid", "invalid"]},
-        ),
-        _LIMIT,
-        _CURSOR,
+        *ENABLED_STATUS,
+        LIMIT,
+        CURSOR,
     ),
     kinds=(problems.UNAVAILABLE,),
 )
@@ -151,7 +63,7 @@ CREATE_RULE = Operation(
         201,
         "The rule as it was written. It is in force.",
         "Rule",
-        {**_ETAG, "Location": "The rule's path."},
+        {**ETAG_HEADER, "Location": "The rule's path."},
     ),
     "write",
     body="RuleDraft",
@@ -162,9 +74,9 @@ GET_RULE = Operation(
     "GET",
     f"{RULES}/{{id}}",
     "Read a rule",
-    Answer(200, "The rule, secrets as the placeholder.", "Rule", _ETAG),
+    Answer(200, "The rule, secrets as the placeholder.", "Rule", ETAG_HEADER),
     "read",
-    parameters=(_ID,),
+    parameters=(ID,),
     kinds=(problems.NO_RULE, problems.UNAVAILABLE),
 )
 REPLACE_RULE = Operation(
@@ -172,10 +84,10 @@ REPLACE_RULE = Operation(
     "PUT",
     f"{RULES}/{{id}}",
     "Replace a rule",
-    Answer(200, "The rule as it was written. It is in force.", "Rule", _ETAG),
+    Answer(200, "The rule as it was written. It is in force.", "Rule", ETAG_HEADER),
     "write",
     "What the body does not say goes back to its default; the placeholder keeps a secret.",
-    parameters=(_ID, _IF_MATCH),
+    parameters=(ID, IF_MATCH),
     body="RuleDraft",
     kinds=(problems.NO_RULE, problems.CHANGED, problems.UNAVAILABLE),
 )
@@ -184,11 +96,11 @@ PATCH_RULE = Operation(
     "PATCH",
     f"{RULES}/{{id}}",
     "Change fields of a rule",
-    Answer(200, "The rule as it was written. It is in force.", "Rule", _ETAG),
+    Answer(200, "The rule as it was written. It is in force.", "Rule", ETAG_HEADER),
     "write",
     "A merge patch (RFC 7396): what is absent stays, null clears. A target, a secret and a header's value are"
     " replaced whole.",
-    parameters=(_ID, _IF_MATCH),
+    parameters=(ID, IF_MATCH),
     body="RulePatch",
     body_types=(MERGE_PATCH, JSON),
     kinds=(problems.NO_RULE, problems.CHANGED, problems.UNAVAILABLE),
@@ -200,7 +112,7 @@ DELETE_RULE = Operation(
     "Delete a rule",
     Answer(204, "It is gone; its waiting jobs are cancelled.", None),
     "write",
-    parameters=(_ID, _IF_MATCH),
+    parameters=(ID, IF_MATCH),
     kinds=(problems.NO_RULE, problems.CHANGED, problems.UNAVAILABLE),
 )
 
@@ -214,7 +126,7 @@ TEST_RULE = Operation(
     "The real body to the real target, signed and guarded as the sender does it, with the header Tocsin-Test:"
     " true and an id of its own. Nothing is tried again, and no trace is left in the audit trail. Without an"
     " event a sample is sent.",
-    parameters=(_ID,),
+    parameters=(ID,),
     body="TestEvent",
     may_be_empty=True,
     kinds=(problems.NO_RULE, problems.UNAVAILABLE),
@@ -244,8 +156,8 @@ LIST_DELIVERIES = Operation(
             "outcome", "query", "Only these.", {"type": "string", "enum": [kind.value for kind in Outcomes]}
         ),
         Parameter("since", "query", "A duration such as 1h, or a time in RFC 3339.", {"type": "string"}),
-        _LIMIT,
-        _CURSOR,
+        LIMIT,
+        CURSOR,
     ),
     kinds=(problems.UNAVAILABLE,),
 )
@@ -295,6 +207,7 @@ OPERATIONS: Final = (
     LIST_DELIVERIES,
     GET_DELIVERY,
     REDELIVER,
+    *operations_scanning.ALL,
     STATUS,
     OPENAPI,
     DOCS,

@@ -9,7 +9,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from processor.admin.access import Caller
-from processor.admin.operations import DEFAULT_LIMIT, MAX_LIMIT, Operation
+from processor.admin.operation import DEFAULT_LIMIT, MAX_LIMIT, Operation
 from processor.admin.problems import NOT_JSON, TOO_LARGE, WRONG_TYPE, Problem, invalid, invalid_fields
 from processor.rules.documents import DocumentError, read_json
 from processor.rules.errors import FieldError

@@ -6,13 +6,15 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from processor.admin import models
+from processor.admin import models, models_scanning
 from processor.admin.showing import READ_ONLY
-from processor.rules.schema import RuleDraft, TriggerRule
+from processor.rules.schema import KIND, RuleDraft, TriggerRule
+from processor.scanning import rule as scanning
+from processor.scanning.rule import ScanDraft, ScanRule
 
 REF: Final = "#/components/schemas/{model}"
 
-_MODELS: Final[tuple[type[BaseModel], ...]] = models.ALL
+_MODELS: Final[tuple[type[BaseModel], ...]] = (*models.ALL, *models_scanning.ALL)
 
 
 def components() -> dict[str, Any]:
@@ -22,7 +24,7 @@ def components() -> dict[str, Any]:
         _add(found, model.__name__, model)
     _add(found, "RuleDraft", RuleDraft)
     _add(found, "Rule", TriggerRule)
-    _write_side(found["RuleDraft"])
+    _write_side(found["RuleDraft"], KIND)
     _read_side(found["Rule"])
     found["RulePatch"] = _patch(found["RuleDraft"])
     found["Rules"] = _page("Rule", "Rules.")
@@ -31,7 +33,39 @@ def components() -> dict[str, Any]:
         "description": "From when on everything is here (RFC 3339); null: all that the topic held.",
     }
     found["Deliveries"] = _page("DeliveryRecord", "Attempts and decisions.", complete_since=since)
+    _add_scanning(found)
     return found
+
+
+def _add_scanning(found: dict[str, Any]) -> None:
+    draft = found.pop(ScanDraft.__name__)
+    found["ScanRuleDraft"] = draft
+    found["ScanDraftSample"]["properties"]["rule"] = {"$ref": REF.format(model="ScanRuleDraft")}
+    _add(found, "ScanRule", ScanRule)
+    _write_side(draft, scanning.KIND)
+    rule = found["ScanRule"]
+    _read_side(rule)
+    for name in ("unsealed", "warnings"):
+        del rule["properties"][name]
+    rule["required"].remove("uid")
+    rule["description"] = "A scan rule as it is shown; of an invalid record what can be read of it."
+    found["ScanRulePatch"] = _patch(draft)
+    found["ScanRules"] = _page("ScanRule", "Scan rules.")
+    scanners = {"type": "array", "items": {"$ref": REF.format(model="Scanner")}}
+    found["ScanStats"] = _page("ScanCounts", "Counts.", scanners=scanners)
+    count = {"type": "integer", "description": "Workloads that had no room in their scanner's report."}
+    found["Workloads"] = _page("WorkloadState", "Workloads.", left_out=count)
+    found["EffectiveRules"] = {
+        "type": "object",
+        "description": "A workload and its rules.",
+        "properties": {
+            "id": {"type": "string"},
+            "tails": {"type": "integer", "description": "Its logs that are being read."},
+            "items": {"type": "array", "items": {"$ref": REF.format(model="ScanRule")}},
+        },
+        "required": ["id", "tails", "items"],
+        "additionalProperties": False,
+    }
 
 
 def _add(found: dict[str, Any], name: str, model: type[BaseModel]) -> None:
@@ -42,11 +76,11 @@ def _add(found: dict[str, Any], name: str, model: type[BaseModel]) -> None:
     found[name] = schema
 
 
-def _write_side(schema: dict[str, Any]) -> None:
+def _write_side(schema: dict[str, Any], kind: str) -> None:
     """What only a read has may come back and is passed over."""
     for name in (*READ_ONLY, "updated_by", "updated_at"):
         schema["properties"][name] = {"readOnly": True, "description": "Passed over when it is written."}
-    schema["properties"]["kind"] = {"const": "TriggerRule", "description": "As files have it."}
+    schema["properties"]["kind"] = {"const": kind, "description": "As files have it."}
 
 
 def _read_side(schema: dict[str, Any]) -> None:

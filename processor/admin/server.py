@@ -15,7 +15,7 @@ from processor.admin import problems
 from processor.admin.access import Caller, bearer
 from processor.admin.answers import SECURITY_HEADERS, STRICT_TRANSPORT, problem_answer
 from processor.admin.limits import Buckets, Guesses, Rate
-from processor.admin.operations import Operation
+from processor.admin.operation import Operation
 from processor.admin.problems import Problem, problem_of
 from processor.admin.requests import CALLER, MAX_BODY, OPERATION
 from processor.admin.tokens import CurrentTokens

@@ -26,6 +26,7 @@ from processor.admin.known import Known
 from processor.admin.operations import OPERATIONS
 from processor.admin.protocol import Protocol
 from processor.admin.rules import RuleRoutes
+from processor.admin.scan_side import ScanSide
 from processor.admin.server import Gate, Handler, Limits, headers_of_all, make_app
 from processor.admin.status import Status
 from processor.admin.targets import TargetCheck
@@ -42,7 +43,7 @@ from processor.kafka.readiness import RightsReport
 from processor.lifecycle import Deadline, Refused
 from processor.observability.health import Health
 from processor.observability.listening import listen_on, shown_address
-from processor.rules.changes import Writer
+from processor.rules.changes import Rehearsal, Writer
 from processor.rules.live import LiveRules
 from processor.rules.references import References
 from processor.rules.resolve import Resolver
@@ -103,7 +104,12 @@ class Admin:
         self._listens = health.condition("admin.listening")
         health.ask("admin.table", lambda: rules.state()[2])
         writer = Writer.of(settings, ROLE)
-        self._writer = RuleWriter(RuleStore(settings, writer, timeout=STORE_TIMEOUT), rules, writer)
+        self._writer = RuleWriter(
+            RuleStore(settings, writer, timeout=STORE_TIMEOUT),
+            rules,
+            lambda snapshot: Rehearsal(snapshot, writer),
+        )
+        self._scanning = ScanSide(settings, ROLE, writer, health, STORE_TIMEOUT)
         self._address: str | None = None
         self._stopping: Future[None] = Future()
         self._thread: threading.Thread | None = None
@@ -122,7 +128,7 @@ class Admin:
     @property
     def failed(self) -> BaseException | None:
         """Why it ended by itself, if it did."""
-        return self._failed or self._writer.failed or self._following.failed
+        return self._failed or self._writer.failed or self._following.failed or self._scanning.failed
 
     def start(self) -> None:
         """Open the port and answer on it. Blocks for milliseconds. Raises Refused if it can't be had."""
@@ -138,6 +144,7 @@ class Admin:
         self._writer.start()
         self._following.start()
         self._rights.start()
+        self._scanning.start()
         self._address = shown_address(listener.getsockname())
         self._listens.met()
         log.info("listening", extra={"fields": {"address": self._address, "tls": self._tls is not None}})
@@ -153,6 +160,7 @@ class Admin:
         self._following.stop(deadline.remaining())
         self._rights.stop(deadline.remaining())
         self._writer.stop(deadline.remaining())
+        self._scanning.stop(deadline)
         if self._thread.is_alive():
             raise TimeoutError("the admin API did not drain in time")
 
@@ -239,7 +247,8 @@ class Admin:
             EventDecoder(EventFields(**paths)),
             paths,
         )
-        known = Known(settings, self._rules, self._index, self._following, self._executor)
+        held = (self._index, self._following, self._executor)
+        known = Known(settings, self._rules, *held, self._scanning.rules, self._scanning.reports)
         deliveries = Deliveries(known)
         status = Status(known, sender=self._sender)
         about = Description()
@@ -258,6 +267,7 @@ class Admin:
             operations.DELETE_RULE.id: rules.delete,
             operations.OPENAPI.id: about.openapi,
             operations.DOCS.id: about.docs,
+            **self._scanning.handlers(),
         }
 
 

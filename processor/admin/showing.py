@@ -8,24 +8,26 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from processor.admin.problems import invalid
 from processor.rules.codec import InvalidRule, read_id
 from processor.rules.errors import FieldError
 from processor.rules.explain import invalid_fields
+from processor.rules.numbered import R, Snapshot
 from processor.rules.schema import RuleDraft, TriggerRule
-from processor.rules.table import RuleSnapshot
 from processor.rules.view import shown
 
 READ_ONLY: Final = ("key", "status", "reason", "offset", "unsealed", "warnings")
 """Beside `updated_by` and `updated_at`, which a draft may hold without effect."""
 
 _LAST_ID: Final = 1 << 53
+
+M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +37,21 @@ class Filter:
     name: str | None = None
     enabled: bool | None = None
     status: str | None = None
+    workload: str | None = None
+    """Of a scan rule."""
 
-    def takes(self, rule: TriggerRule | InvalidRule) -> bool:
-        """Whether this one is. Whether an invalid one is enabled nobody can tell."""
+    def takes(self, rule: Any) -> bool:
+        """Whether this valid or invalid rule, of any table, is. Whether an invalid one is enabled, and whose
+        it is, nobody can tell.
+        """
+        if self.name not in (None, rule.name):
+            return False
         if isinstance(rule, InvalidRule):
-            return self.enabled is None and self.status != "valid" and self.name in (None, rule.name)
+            return self.enabled is None and self.workload is None and self.status != "valid"
         return (
             self.status != "invalid"
-            and self.name in (None, rule.name)
             and self.enabled in (None, rule.enabled)
+            and (self.workload is None or rule.workload == self.workload)
         )
 
 
@@ -61,6 +69,13 @@ def show_rule(rule: TriggerRule, offset: int, warnings: Sequence[FieldError] = (
     return {**shown(rule), **more}
 
 
+def show_record(
+    rule: TriggerRule | InvalidRule, offset: int, warnings: Sequence[FieldError] = ()
+) -> dict[str, Any]:
+    """A record, valid or not."""
+    return show_invalid(rule) if isinstance(rule, InvalidRule) else show_rule(rule, offset, warnings)
+
+
 def show_invalid(rule: InvalidRule) -> dict[str, Any]:
     """A record that is no valid rule."""
     return {
@@ -75,7 +90,11 @@ def show_invalid(rule: InvalidRule) -> dict[str, Any]:
 
 
 def page(
-    snapshot: RuleSnapshot, wanted: Filter, limit: int, cursor: str | None
+    snapshot: Snapshot[R],
+    wanted: Filter,
+    limit: int,
+    cursor: str | None,
+    show: Callable[[R | InvalidRule, int], dict[str, Any]],
 ) -> tuple[list[dict[str, Any]], str | None]:
     """One page of the table, and the cursor of the next one; None where this is the last.
 
@@ -91,26 +110,28 @@ def page(
         if len(items) == limit:
             return items, _cursor(last)
         last = key
-        if isinstance(rule, InvalidRule):
-            items.append(show_invalid(rule))
-        else:
-            items.append(show_rule(rule, snapshot.offsets[rule.id]))
+        items.append(show(rule, rule.offset if isinstance(rule, InvalidRule) else snapshot.offsets[rule.id]))
     return items, None
 
 
 def read_draft(body: Mapping[str, Any], rule_id: int | None = None) -> RuleDraft:
     """A rule as somebody writes it: of the rule `rule_id`, or a new one. Raises InvalidFields, Problem."""
+    return read_draft_as(RuleDraft, body, rule_id)
+
+
+def read_draft_as(model: type[M], body: Mapping[str, Any], rule_id: int | None = None) -> M:
+    """The same for any kind of rules."""
     said = {name: value for name, value in body.items() if name not in READ_ONLY}
     if rule_id is not None and said.get("id", rule_id) != rule_id:
         raise invalid("id", f"is not {rule_id}, the one in the path")
     try:
-        return RuleDraft.model_validate(said)
+        return model.model_validate(said)
     except ValidationError as failure:
         raise invalid_fields(failure) from None
 
 
-def _records(snapshot: RuleSnapshot) -> Iterator[tuple[bytes, TriggerRule | InvalidRule]]:
-    records: list[tuple[bytes, TriggerRule | InvalidRule]] = [
+def _records(snapshot: Snapshot[R]) -> Iterator[tuple[bytes, R | InvalidRule]]:
+    records: list[tuple[bytes, R | InvalidRule]] = [
         (b"%d" % rule_id, rule) for rule_id, rule in snapshot.rules.items()
     ]
     records += snapshot.invalid.items()

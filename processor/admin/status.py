@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from aiohttp import web
 
 from processor import __version__
 from processor.admin.answers import answer
 from processor.admin.known import Known
+from processor.admin.scanning import scanner_states
 from processor.kafka.cluster import Cluster
 from processor.kafka.records import Position
+from processor.rules.live_table import LiveTable
+from processor.rules.numbered import Snapshot
 
 ASK_TIMEOUT: Final = 5.0
 """Seconds for each question to the brokers."""
@@ -24,6 +27,7 @@ KEPT_FOR: Final = 2.0
 MOST_INVALID: Final = 100
 
 Sender = Callable[[], Mapping[str, object]]
+_Table = TypeVar("_Table", bound=Snapshot[Any])
 
 
 class Status:
@@ -52,7 +56,9 @@ class Status:
         return answer(
             {
                 "version": __version__,
-                "table": self._table(),
+                "table": _table(self._known.live),
+                "scan_table": _table(self._known.scan_rules),
+                "scanners": scanner_states(self._known.reports.snapshot()),
                 **of_kafka,
                 "deliveries": {
                     "records": len(self._known.index),
@@ -62,22 +68,6 @@ class Status:
                 "sender": None if self._sender is None else dict(self._sender()),
             }
         )
-
-    def _table(self) -> dict[str, Any]:
-        snapshot = self._known.live.snapshot()
-        topic_id, next_offset, reason = self._known.live.state()
-        invalid = list(snapshot.invalid.values())
-        return {
-            "topic_id": topic_id,
-            "next_offset": next_offset,
-            "waiting_for": reason,
-            "valid": len(snapshot.rules),
-            "invalid": len(invalid),
-            "invalid_rules": [
-                {"key": rule.key, "offset": rule.offset, "reason": rule.reason}
-                for rule in invalid[:MOST_INVALID]
-            ],
-        }
 
     def _of_kafka(self) -> dict[str, Any]:
         """Blocks; raises a KafkaFailure."""
@@ -108,3 +98,19 @@ class Status:
                     lag[position.topic] = (lag[position.topic] or 0) + behind
         members = self._cluster.group_members(group, timeout=ASK_TIMEOUT)
         return {"name": group, "members": members, "lag": lag}
+
+
+def _table(live: LiveTable[Any, _Table]) -> dict[str, Any]:
+    snapshot = live.snapshot()
+    topic_id, next_offset, reason = live.state()
+    invalid = list(snapshot.invalid.values())
+    return {
+        "topic_id": topic_id,
+        "next_offset": next_offset,
+        "waiting_for": reason,
+        "valid": len(snapshot.rules),
+        "invalid": len(invalid),
+        "invalid_rules": [
+            {"key": rule.key, "offset": rule.offset, "reason": rule.reason} for rule in invalid[:MOST_INVALID]
+        ],
+    }

@@ -15,7 +15,8 @@ from aiohttp import web
 from processor.admin.answers import answer
 from processor.admin.problems import TOO_MANY, Problem, invalid
 from processor.admin.requests import CALLER, read_body, read_object
-from processor.admin.rules import rule_of, whole_table
+from processor.admin.routes import rule_of
+from processor.admin.rules import whole_table
 from processor.admin.showing import read_draft
 from processor.delivery.http import WebhookRequest
 from processor.delivery.outcome import Kind, Outcome, Stage

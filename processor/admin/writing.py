@@ -14,11 +14,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Any, Final, Generic, Protocol
 
-from processor.rules.changes import Applied, Change, Rehearsal, Writer
-from processor.rules.errors import RuleFailure, StoreUnavailable
-from processor.rules.table import RuleSnapshot
+from processor.rules.building import Applied, Building, C
+from processor.rules.errors import ChangedTwice, RuleFailure, StoreUnavailable
+from processor.rules.fenced import FencedStore
+from processor.rules.numbered import R, S
 
 log = logging.getLogger(__name__)
 
@@ -32,16 +33,8 @@ VISIBLE_WITHIN: Final = 5.0
 """Seconds for the own table to follow."""
 
 
-class Store(Protocol):
-    """What writes; RuleStore is the one."""
-
-    def transact(self, plan: Callable[[RuleSnapshot], Sequence[Change]], /) -> list[Applied]: ...
-
-    def close(self) -> None: ...
-
-
 class Table(Protocol):
-    """What has to hold a write before it is answered; LiveRules is the one."""
+    """What has to hold a write before it is answered; LiveRules is one."""
 
     def wait_applied(self, next_offset: int, timeout: float, /) -> bool: ...
 
@@ -54,32 +47,39 @@ class NotVisible(RuleFailure):
     """The write is made, and this process's table did not get to it in time."""
 
 
-@dataclass(eq=False, slots=True)
-class Write:
+@dataclass(eq=False)
+class Write(Generic[R, S, C]):
     """One write. plan: the change it is, by the table as it then is; may raise a RuleFailure.
 
     key: of the record it changes, None for a new rule. by: who wants it.
     """
 
-    plan: Callable[[RuleSnapshot], Change]
+    plan: Callable[[S], C]
     key: bytes | None
     by: str
     size: int = 0
-    done: Future[Applied] = field(default_factory=Future)
+    done: Future[Applied[R]] = field(default_factory=Future)
 
 
-class RuleWriter:
-    """The thread, from start() to stop()."""
+class RuleWriter(Generic[R, S, C]):
+    """The thread, from start() to stop(). R, S, C: the table's rules, snapshots and changes."""
 
-    def __init__(self, store: Store, table: Table, rehearsed_by: Writer) -> None:
-        """`rehearsed_by`: as the store's own writer."""
+    def __init__(
+        self,
+        store: FencedStore[R, S, C],
+        table: Table,
+        rehearse: Callable[[S], Building[R, Any, C]],
+        what: str = "rule",
+    ) -> None:
+        """`rehearse` builds a transaction as the store does; `what` is written, for the log."""
         self._store = store
         self._table = table
-        self._writer = rehearsed_by
-        self._waiting: deque[Write] = deque()
+        self._rehearse = rehearse
+        self._what = what
+        self._waiting: deque[Write[R, S, C]] = deque()
         self._changed = threading.Condition()
         self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="rule-writes", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"{what}-writes", daemon=True)
         self.failed: BaseException | None = None
 
     def start(self) -> None:
@@ -94,7 +94,7 @@ class RuleWriter:
         if self._thread.ident is not None:
             self._thread.join(timeout)
 
-    async def write(self, write: Write) -> Applied:
+    async def write(self, write: Write[R, S, C]) -> Applied[R]:
         """Have it written; what became of it. Raises a RuleFailure."""
         with self._changed:
             if self._stopping or self.failed is not None:
@@ -114,13 +114,13 @@ class RuleWriter:
         finally:
             self._store.close()
 
-    def _next_batch(self) -> list[Write] | None:
+    def _next_batch(self) -> list[Write[R, S, C]] | None:
         """What goes into the next transaction; None when there is nothing more to come."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._stopping)
             if not self._waiting:
                 return None
-            batch: list[Write] = []
+            batch: list[Write[R, S, C]] = []
             keys: set[bytes] = set()
             size = 0
             while self._waiting and len(batch) < MOST_AT_ONCE:
@@ -137,17 +137,17 @@ class RuleWriter:
                     keys.add(write.key)
             return batch
 
-    def _make(self, batch: list[Write]) -> None:
+    def _make(self, batch: list[Write[R, S, C]]) -> None:
         if not batch:
             return
-        failures: dict[Write, Exception] = {}
-        taken: list[Write] = []
+        failures: dict[Write[R, S, C], Exception] = {}
+        taken: list[Write[R, S, C]] = []
 
-        def plan(snapshot: RuleSnapshot) -> Sequence[Change]:
+        def plan(snapshot: S) -> Sequence[C]:
             failures.clear()
             taken.clear()
-            changes: list[Change] = []
-            rehearsal = Rehearsal(snapshot, self._writer)
+            changes: list[C] = []
+            rehearsal = self._rehearse(snapshot)
             for write in batch:
                 try:
                     change = write.plan(snapshot)
@@ -172,24 +172,34 @@ class RuleWriter:
             for write in batch:
                 self._make([write])
             return
-        for write, refusal in failures.items():
-            write.done.set_exception(refusal)
-        self._answer(list(zip(taken, applied, strict=True)))
+        # What such a write takes along was changed by another one just now: it needs the next transaction.
+        later = [write for write, why in failures.items() if isinstance(why, ChangedTwice) and taken]
+        for write in failures.keys() - later:
+            write.done.set_exception(failures[write])
+        asked_for = [one for one in applied if not one.along]
+        self._answer(list(zip(taken, asked_for, strict=True)), applied)
+        for write in later:
+            self._make([write])
 
-    def _answer(self, made: list[tuple[Write, Applied]]) -> None:
+    def _answer(self, made: list[tuple[Write[R, S, C], Applied[R]]], written: Sequence[Applied[R]]) -> None:
+        """`written`: all records, those of `made` and what went along with them."""
         if not made:
             return
-        for write, applied in made:
+        by = {applied.key: write.by for write, applied in made}
+        last = ""
+        for one in written:
+            # What goes along stands behind what took it along.
+            last = by.get(one.key, last)
             fields = {
-                "action": applied.action,
-                "rule": applied.id,
-                "name": applied.name,
-                "by": write.by,
-                "offset": applied.offset,
+                "action": one.action,
+                "rule": one.id,
+                "name": one.name,
+                "by": last,
+                "offset": one.offset,
             }
-            log.info("rule written", extra={"fields": fields})
-        offsets = [applied.offset for _, applied in made if applied.offset is not None]
-        seen = len(offsets) == len(made) and self._table.wait_applied(max(offsets) + 1, VISIBLE_WITHIN)
+            log.info(f"{self._what} written", extra={"fields": fields})
+        offsets = [one.offset for one in written if one.offset is not None]
+        seen = len(offsets) == len(written) and self._table.wait_applied(max(offsets) + 1, VISIBLE_WITHIN)
         for write, applied in made:
             if seen:
                 write.done.set_result(applied)

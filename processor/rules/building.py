@@ -177,8 +177,13 @@ class Building(ABC, Generic[R, D, C]):
     ) -> tuple[R, bytes]:
         """What the draft makes of the rule as it stands (None: it is new), and its record. May refuse."""
 
-    def _deleted(self, rule: R | InvalidRule) -> None:
-        """Take along what can't be without the rule that is deleted."""
+    def _along(self, rule: R | InvalidRule) -> Sequence[R]:
+        """What can't be without the rule that is deleted, and goes along with it."""
+        del rule
+        return ()
+
+    def _gone(self, rule: R | InvalidRule) -> None:
+        """The rule is deleted."""
 
     def _add_other(self, change: C) -> None:
         """Take on a change that only this kind of table knows."""
@@ -262,13 +267,18 @@ class Building(ABC, Generic[R, D, C]):
     def _delete(self, change: Delete) -> None:
         current, offset = self._standing(change.key)
         self._expect(change.expect, offset, f"rule {current.id}")
+        along = self._along(current)
+        for other in along:
+            self._touch_once(b"%d" % other.id, other.id)
         self._remove(change.key, current)
-        self._deleted(current)
+        for other in along:
+            self._remove(b"%d" % other.id, other, along=True)
 
     def _remove(self, key: bytes, rule: R | InvalidRule, *, along: bool = False) -> None:
+        self._add(Record(key, None), Applied("deleted", rule.id, rule.name, key, along=along))
         if not isinstance(rule, InvalidRule):
             self._names[rule.identity].discard(rule.id)
-        self._add(Record(key, None), Applied("deleted", rule.id, rule.name, key, along=along))
+        self._gone(rule)
 
     def _put(
         self,
@@ -292,12 +302,15 @@ class Building(ABC, Generic[R, D, C]):
         self._add(Record(key, value), Applied(action, rule_id, rule.name, key, rule=rule))
 
     def _add(self, record: Record, applied: Applied[R]) -> None:
-        if record.key in self._touched:
-            raise ChangedTwice(f"rule {applied.id} is changed twice in one write")
+        self._touch_once(record.key, applied.id)
         self._touched.add(record.key)
         self._records.append(record)
         self._applied.append(applied)
         self._bytes += len(record.key) + len(record.value or b"")
+
+    def _touch_once(self, key: bytes, rule_id: int | None) -> None:
+        if key in self._touched:
+            raise ChangedTwice(f"rule {rule_id} is changed twice in one write")
 
     def _standing(self, key: bytes) -> tuple[R | InvalidRule, int]:
         invalid = self._snapshot.invalid.get(key)

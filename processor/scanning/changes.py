@@ -94,14 +94,13 @@ class ScanBuilding(Building[ScanRule, ScanDraft, ScanChange]):
             raise InvalidFields([FieldError("overrides", found)])
         return found
 
-    def _deleted(self, rule: ScanRule | InvalidRule) -> None:
-        if rule.id is None:
-            return
-        self._rules.pop(rule.id, None)
-        self._invalid.pop(b"%d" % rule.id, None)
-        for other in self._overriding(rule.id):
-            self._remove(b"%d" % other.id, other, along=True)
-            del self._rules[other.id]
+    def _along(self, rule: ScanRule | InvalidRule) -> Sequence[ScanRule]:
+        return () if rule.id is None else self._overriding(rule.id)
+
+    def _gone(self, rule: ScanRule | InvalidRule) -> None:
+        if rule.id is not None:
+            self._rules.pop(rule.id, None)
+            self._invalid.pop(b"%d" % rule.id, None)
 
     def _overriding(self, rule_id: int) -> Sequence[ScanRule]:
         return [rule for rule in self._rules.values() if rule.overrides == rule_id]

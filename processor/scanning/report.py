@@ -8,9 +8,10 @@ counts are since the process started (`started_at_ms`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
+from msgspec import Meta
 
 from processor.rules.codec import Headers, newer_format
 
@@ -24,11 +25,16 @@ FORGOTTEN_AFTER_MS: Final = 7 * 86_400_000
 """A node that was silent for so long isn't shown any more."""
 
 
+Count = Annotated[int, Meta(ge=0)]
+Moment = Annotated[int, Meta(ge=0, le=253_402_300_799_999)]
+"""ms since 1970, up to the last that RFC 3339 has."""
+
+
 class SourceState(msgspec.Struct, frozen=True):
     """One source of logs: docker, cri or file. `trouble`: why it can't read; empty when it can."""
 
     name: str
-    tails: int = 0
+    tails: Count = 0
     trouble: str = ""
 
 
@@ -36,7 +42,7 @@ class WorkloadState(msgspec.Struct, frozen=True):
     """A workload with logs on this node, and how many of them are read."""
 
     name: str
-    tails: int
+    tails: Count
 
 
 class RuleCounts(msgspec.Struct, frozen=True):
@@ -45,9 +51,9 @@ class RuleCounts(msgspec.Struct, frozen=True):
     """
 
     id: int
-    hits: int = 0
-    suppressed: int = 0
-    dropped: int = 0
+    hits: Count = 0
+    suppressed: Count = 0
+    dropped: Count = 0
 
 
 class CompileError(msgspec.Struct, frozen=True):
@@ -55,7 +61,7 @@ class CompileError(msgspec.Struct, frozen=True):
 
     id: int
     error: str
-    at_ms: int
+    at_ms: Moment
 
 
 class ScannerReport(msgspec.Struct, frozen=True):
@@ -69,19 +75,19 @@ class ScannerReport(msgspec.Struct, frozen=True):
 
     node: str
     version: str
-    started_at_ms: int
-    reported_at_ms: int
-    interval_ms: int
-    rules_offset: int = 0
-    lines: int = 0
-    cut_lines: int = 0
-    lost_bytes: int = 0
-    lag_ms: int | None = None
+    started_at_ms: Moment
+    reported_at_ms: Moment
+    interval_ms: Count
+    rules_offset: Count = 0
+    lines: Count = 0
+    cut_lines: Count = 0
+    lost_bytes: Count = 0
+    lag_ms: Count | None = None
     sources: tuple[SourceState, ...] = ()
     workloads: tuple[WorkloadState, ...] = ()
-    workloads_left_out: int = 0
+    workloads_left_out: Count = 0
     rules: tuple[RuleCounts, ...] = ()
-    rules_left_out: int = 0
+    rules_left_out: Count = 0
     errors: tuple[CompileError, ...] = ()
 
     def is_stale(self, now_ms: int) -> bool:

@@ -15,7 +15,8 @@ import pytest
 
 from processor.admin.access import Tokens, bearer
 from processor.admin.limits import Buckets, Guesses, Rate
-from processor.admin.operations import OPERATIONS, Operation
+from processor.admin.operation import Operation
+from processor.admin.operations import OPERATIONS
 from processor.admin.requests import MAX_BODY
 from processor.admin.server import Limits
 from processor.admin.tokens import CurrentTokens
@@ -26,7 +27,10 @@ from tests.support.admin import READER, WRITER, Api, serving, settings_without_b
 OPEN = {"openapi", "docs"}
 """What says nothing of an installation, and so is anybody's."""
 
-WRITES = {"createRule", "replaceRule", "patchRule", "deleteRule", "testRule", "redeliver"}
+WRITES = {
+    *{"createRule", "replaceRule", "patchRule", "deleteRule", "testRule", "redeliver"},
+    *{"createScanRule", "replaceScanRule", "patchScanRule", "deleteScanRule"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -381,7 +385,7 @@ def test_a_fault_of_our_own_shows_no_more_than_a_reference(
     def broken(*_: object) -> None:
         raise RuntimeError("a-secret-in-a-traceback")
 
-    monkeypatch.setattr("processor.admin.rules.whole_table", broken)
+    monkeypatch.setattr("processor.admin.routes.whole", broken)
     caplog.set_level("ERROR", "processor.admin")
     answer = api.get("/trigger-rules")
     assert answer.status == 500
