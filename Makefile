@@ -13,10 +13,10 @@ ARGS ?=
 LOCK = .tocsin/lock/bin/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint soak bench profile lock sbom clean
+.PHONY: help venv demo test test-kubernetes lint soak bench profile lock sbom clean
 
 help: ## say what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 venv: $(STAMP) ## make the Python environment in .venv
 
@@ -25,6 +25,12 @@ demo: $(STAMP) ## run the whole pipeline on this machine, with an embedded broke
 
 test: $(STAMP) ## run all tests, two files at a time; TOCSIN_TEST_BROKER=auto|docker|java|embedded|host:port picks the broker
 	$(BIN)/pytest -m "not soak" -n 2 --dist loadfile $(ARGS)
+
+# Needs kubectl, helm and a cluster whose nodes have the images already. TOCSIN_TEST_KUBERNETES is the context to use:
+# it has no default, because namespaces are made and deleted there.
+test-kubernetes: $(STAMP) ## try chart and image on a Kubernetes; TOCSIN_TEST_KUBERNETES=context TOCSIN_TEST_IMAGE=name:tag
+	@test -n "$(TOCSIN_TEST_KUBERNETES)" || { echo "TOCSIN_TEST_KUBERNETES: name the kubectl context to use" >&2; exit 1; }
+	$(BIN)/pytest -v -s -x tests/kubernetes $(ARGS)
 
 soak: $(STAMP) ## run the long form of the long tests
 	$(BIN)/pytest -m soak $(ARGS)
