@@ -155,7 +155,7 @@ spec:
         matchLabels: {{- include "tocsin.selectorLabels" . | nindent 10 }}
   {{- end }}
   containers:
-    - name: {{ .component }}
+    - name: tocsin-{{ .component }}
       image: {{ include "tocsin.image" .root }}
       imagePullPolicy: {{ .root.Values.image.pullPolicy }}
       args: [run, {{ .component }}]
