@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
-from benchmarks import changes, engine, isolation, latency, matcher, sender, waiting, workload
+from benchmarks import changes, engine, isolation, latency, matcher, scanner_docker, sender, waiting, workload
 from benchmarks.ground import ROOT, Ground, say
 from benchmarks.report import Report
 from benchmarks.scale import QUICK, WHOLE, Scale
@@ -25,6 +25,7 @@ def _engine(_: Ground, scale: Scale, report: Report) -> None:
 GROUPS: dict[str, tuple[Scenario, ...]] = {
     "matcher": (matcher.run, latency.run, _engine),
     "sender": (sender.run, isolation.run, waiting.run),
+    "scanner": (scanner_docker.run,),
 }
 PARTS: dict[str, tuple[Scenario, ...]] = {
     "throughput": (matcher.run,),
@@ -33,6 +34,7 @@ PARTS: dict[str, tuple[Scenario, ...]] = {
     "delivery": (sender.run,),
     "isolation": (isolation.run,),
     "waiting": (waiting.run,),
+    "docker": (scanner_docker.run,),
 }
 
 
@@ -70,7 +72,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", choices=[*GROUPS, *PARTS], help="one half, or one part of a half")
+    parser.add_argument("--only", choices=[*GROUPS, *PARTS], help="one role, or one part of one")
     parser.add_argument("--quick", action="store_true", help="small and short, to try things out")
     parser.add_argument("--full", action="store_true", help="with 10,000 rules, too")
     parser.add_argument("--hits", type=int, choices=[0, 1, 100], help="only with so many percent of hits")
