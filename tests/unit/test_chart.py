@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from processor.kafka.topics import wanted_topics
+from processor.scanning.own import is_own
 from processor.settings import Settings
 from processor.settings_sources import settings_of
 from tests.support.chart_reference import WRITTEN, documented_values
@@ -307,6 +308,14 @@ def test_secrets_go_to_the_roles_that_need_them() -> None:
     assert given("StatefulSet", "-sender") == login | {"secrets.keys"}
     assert given("Deployment", "-admin") == login | {"secrets.keys", "admin.tokens_file"}
     assert given("Job", "-topics") == login | {"secrets.keys"}
+
+
+@needs_helm
+@pytest.mark.parametrize("name", CASES)
+def test_scanner_leaves_out_the_logs_of_the_release_by_their_containers_names(name: str) -> None:
+    specs = [spec for one in render(files=(f"ci/{name}",)) if (spec := pod_spec(one))]
+
+    assert all(is_own({}, "", container["name"]) for spec in specs for container in spec["containers"])
 
 
 @needs_helm
