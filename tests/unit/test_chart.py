@@ -176,6 +176,24 @@ def test_one_way_of_scaling_at_a_time(mode: str, kinds: set[str]) -> None:
 
 
 @needs_helm
+def test_keda_logs_in_as_tocsin_does() -> None:
+    objects = render(files=("ci/keda-values.yaml",))
+
+    triggers = named(objects, "ScaledObject")["spec"]["triggers"]
+    login = named(objects, "TriggerAuthentication")
+
+    assert [trigger["metadata"]["topic"] for trigger in triggers] == ["event-log", "audit-log"]
+    for trigger in triggers:
+        assert trigger["metadata"]["consumerGroup"] == Settings().topics.group("matcher")
+        assert trigger["metadata"]["sasl"] == "scram_sha256"
+        assert trigger["metadata"]["tls"] == "enable"
+        assert trigger["authenticationRef"] == {"name": login["metadata"]["name"]}
+    secrets = {one["parameter"]: (one["name"], one["key"]) for one in login["spec"]["secretTargetRef"]}
+    assert secrets == {"username": ("tocsin-kafka", "username"), "password": ("tocsin-kafka", "password")}
+    assert [one["name"] for one in login["spec"]["configMapTargetRef"]] == ["company-ca"]
+
+
+@needs_helm
 def test_fewest_replicas_above_the_most_are_refused() -> None:
     with pytest.raises(RenderError, match="minReplicas is above maxReplicas"):
         render({"sender": {"scaling": {"mode": "hpa", "minReplicas": 9, "maxReplicas": 3}}})
