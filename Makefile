@@ -50,7 +50,7 @@ lint: $(STAMP) ## check style, types and the layers
 lock: ## resolve the dependencies of pyproject.toml anew, into the four lock files
 	$(PYTHON) -m venv --clear .tocsin/lock && .tocsin/lock/bin/pip install -q uv
 	$(LOCK) pyproject.toml -o requirements.lock
-	$(LOCK) pyproject.toml --extra demo --extra otel --group dev -c requirements.lock -o requirements-dev.lock
+	$(LOCK) pyproject.toml --extra demo --extra msk --extra otel --group dev -c requirements.lock -o requirements-dev.lock
 	$(LOCK) pyproject.toml --extra otel -c requirements-dev.lock -o requirements-otel.lock
 	$(LOCK) --group build -c requirements-dev.lock -o requirements-build.lock
 

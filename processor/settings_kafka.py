@@ -7,9 +7,22 @@ from pydantic import Field, model_validator
 
 from processor.durations import format_duration
 from processor.settings_sources import Group, wrong
-from processor.settings_values import Bootstrap, Count, Properties, ReadableFile, Secret, TopicPrefix
+from processor.settings_values import (
+    BaseUrl,
+    Bootstrap,
+    Callback,
+    Count,
+    Properties,
+    ReadableFile,
+    Secret,
+    TopicPrefix,
+)
 
 _WITH_PASSWORD = {"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"}
+_OAUTH = (
+    *("oauth_client_id", "oauth_client_secret", "oauth_scope"),
+    *("oauth_token_endpoint", "oauth_callback"),
+)
 
 
 class KafkaSettings(Group):
@@ -30,6 +43,22 @@ class KafkaSettings(Group):
     )
     sasl_username: str | None = Field(default=None, description="User name for PLAIN and SCRAM.")
     sasl_password: Secret | None = Field(default=None, description="Password for PLAIN and SCRAM. A secret.")
+    oauth_token_endpoint: BaseUrl | None = Field(
+        default=None,
+        description="Where OAUTHBEARER fetches its tokens with the client credentials grant (RFC 6749, 4.4).",
+    )
+    oauth_client_id: str | None = Field(default=None, description="The client's id at oauth_token_endpoint.")
+    oauth_client_secret: Secret | None = Field(
+        default=None, description="The client's secret at oauth_token_endpoint. A secret."
+    )
+    oauth_scope: str | None = Field(
+        default=None, description="The scope to ask oauth_token_endpoint for, if it wants one."
+    )
+    oauth_callback: Callback | None = Field(
+        default=None,
+        description="Instead of oauth_token_endpoint, `module:function` of a function that gives OAUTHBEARER"
+        " its tokens; `processor.kafka.msk:token` is one for IAM on Amazon MSK.",
+    )
     ssl_ca: ReadableFile | None = Field(
         default=None, description="PEM file with the authorities to trust; none trusts the system's."
     )
@@ -55,10 +84,13 @@ class KafkaSettings(Group):
                     f"kafka.{name}",
                     f"has no effect: set kafka.security_protocol to sasl_ssl (it is {protocol})",
                 )
+            if name != "sasl_mechanism" and getattr(self, name) and mechanism not in {None, *_WITH_PASSWORD}:
+                raise wrong(f"kafka.{name}", f"has no effect with sasl_mechanism {mechanism}")
             if not getattr(self, name) and mechanism in _WITH_PASSWORD:
                 raise wrong(f"kafka.{name}", f"is needed with sasl_mechanism {mechanism}")
         if "sasl" in protocol and mechanism is None:
             raise wrong("kafka.sasl_mechanism", f"is needed with security_protocol {protocol}")
+        self._oauth_fits_together()
         for name in ("ssl_ca", "ssl_certificate", "ssl_key"):
             if getattr(self, name) and "ssl" not in protocol:
                 raise wrong(
@@ -69,6 +101,32 @@ class KafkaSettings(Group):
             missing = "ssl_key" if self.ssl_certificate else "ssl_certificate"
             raise wrong(f"kafka.{missing}", "is needed too: ssl_certificate and ssl_key go together")
         return self
+
+    def _oauth_fits_together(self) -> None:
+        given = [name for name in _OAUTH if getattr(self, name) is not None]
+        if self.sasl_mechanism != "OAUTHBEARER":
+            if given:
+                raise wrong(f"kafka.{given[0]}", "has no effect: set kafka.sasl_mechanism to OAUTHBEARER")
+            return
+        if self.oauth_callback is not None:
+            if others := [name for name in given if name != "oauth_callback"]:
+                raise wrong(f"kafka.{others[0]}", "has no effect beside kafka.oauth_callback: set one")
+            return
+        if self.oauth_token_endpoint is not None:
+            for name in ("oauth_client_id", "oauth_client_secret"):
+                # Another grant than client credentials may do without.
+                if name not in given and "sasl.oauthbearer.grant.type" not in self.properties:
+                    raise wrong(f"kafka.{name}", "is needed with kafka.oauth_token_endpoint")
+            return
+        if given:
+            raise wrong("kafka.oauth_token_endpoint", f"is needed with kafka.{given[0]}")
+        # What librdkafka can do beyond this (tokens of a cloud's metadata service, unsecured ones) has
+        # properties of its own.
+        if not any("sasl.oauthbearer." in name for name in self.properties):
+            raise wrong(
+                "kafka.oauth_token_endpoint",
+                "is needed with sasl_mechanism OAUTHBEARER, or kafka.oauth_callback",
+            )
 
 
 class TopicSettings(Group):

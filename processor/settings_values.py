@@ -162,6 +162,13 @@ def _show_proxy_url(value: SecretStr) -> str:
     return shown if url.user is None else shown.replace("://", f"://{HIDDEN}@", 1)
 
 
+def _callback(value: str) -> str:
+    module, colon, function = value.partition(":")
+    if not colon or not function.isidentifier() or not all(map(str.isidentifier, module.split("."))):
+        raise ValueError(f"must be module:function, such as processor.kafka.msk:token (got {value!r})")
+    return value
+
+
 def _base_url(value: str) -> str:
     try:
         url = URL(value if value.isprintable() and " " not in value else "")
@@ -250,6 +257,11 @@ _OWN_SETTING = {
     "sasl.mechanisms": "kafka.sasl_mechanism",
     "sasl.username": "kafka.sasl_username",
     "sasl.password": "kafka.sasl_password",
+    "sasl.oauthbearer.method": "kafka.oauth_token_endpoint",
+    "sasl.oauthbearer.token.endpoint.url": "kafka.oauth_token_endpoint",
+    "sasl.oauthbearer.client.id": "kafka.oauth_client_id",
+    "sasl.oauthbearer.client.secret": "kafka.oauth_client_secret",
+    "sasl.oauthbearer.scope": "kafka.oauth_scope",
     "ssl.ca.location": "kafka.ssl_ca",
     "ssl.certificate.location": "kafka.ssl_certificate",
     "ssl.key.location": "kafka.ssl_key",
@@ -317,6 +329,7 @@ StartFrom = Annotated[
 ]
 ReadableFile = Annotated[Path, AfterValidator(_readable_file)]
 Directory = Annotated[Path, AfterValidator(_directory)]
+Callback = Annotated[str, AfterValidator(_callback)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 SecretHeaders = Annotated[
     dict[str, SecretStr],

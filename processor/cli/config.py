@@ -11,6 +11,7 @@ import yaml
 from processor.cli.errors import DONE
 from processor.cli.output import print_json
 from processor.cli.parser import Subparsers
+from processor.kafka.tokens import token_callback
 from processor.observability.tracing import check_tracing
 from processor.settings import Settings
 
@@ -28,6 +29,8 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     """Print the verdict or the settings."""
     if args.action == "check":
         check_tracing(settings)
+        if settings.kafka.oauth_callback is not None:
+            token_callback(settings.kafka.oauth_callback)
         print("settings ok")
         return DONE
     shown = settings.model_dump(mode="json")

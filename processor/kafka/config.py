@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from processor.kafka.tokens import token_callback
 from processor.settings import KafkaSettings
 
 Config = dict[str, Any]
@@ -34,11 +35,23 @@ def client_config(kafka: KafkaSettings, client_id: str, **overrides: Any) -> Con
         "sasl.mechanism": kafka.sasl_mechanism,
         "sasl.username": kafka.sasl_username,
         "sasl.password": kafka.sasl_password.get_secret_value() if kafka.sasl_password else None,
+        "sasl.oauthbearer.method": "oidc" if kafka.oauth_token_endpoint else None,
+        "sasl.oauthbearer.token.endpoint.url": kafka.oauth_token_endpoint,
+        "sasl.oauthbearer.client.id": kafka.oauth_client_id,
+        "sasl.oauthbearer.client.secret": (
+            kafka.oauth_client_secret.get_secret_value() if kafka.oauth_client_secret else None
+        ),
+        "sasl.oauthbearer.scope": kafka.oauth_scope,
         "ssl.ca.location": kafka.ssl_ca,
         "ssl.certificate.location": kafka.ssl_certificate,
         "ssl.key.location": kafka.ssl_key,
     }
     config.update({name: str(value) for name, value in optional.items() if value is not None})
+    if kafka.oauth_callback is not None:
+        callback = token_callback(kafka.oauth_callback)
+        # A client without a token waits for ten seconds and can't be made then.
+        callback.require(str(config.get("sasl.oauthbearer.config", "")))
+        config["oauth_cb"] = callback
     return config
 
 

@@ -18,7 +18,7 @@ from processor.cli.waiting import add_timeout_flag
 from processor.kafka.cluster import Cluster
 from processor.kafka.connection import Obstacle, Unreachable, connect
 from processor.kafka.errors import KafkaFailure
-from processor.settings import Settings
+from processor.settings import KafkaSettings, Settings
 
 _COLUMNS: Final = ("status", "check", "subject", "reason", "remedy")
 _MOST: Final = 10_000
@@ -30,6 +30,17 @@ _REMEDIES: Final[dict[Obstacle, str]] = {
     "silence": "look at kafka.bootstrap_servers and the firewall in between, and whether"
     " kafka.security_protocol is what that port speaks",
 }
+
+
+def _remedy(obstacle: Obstacle, kafka: KafkaSettings) -> str:
+    if obstacle == "login" and kafka.sasl_mechanism == "OAUTHBEARER":
+        if kafka.oauth_callback is not None:
+            return f"look at the log lines of kafka.oauth_callback ({kafka.oauth_callback})"
+        return "correct kafka.oauth_token_endpoint, oauth_client_id, oauth_client_secret and oauth_scope"
+    if obstacle == "silence" and "ssl" in kafka.security_protocol and kafka.ssl_certificate is None:
+        # TLS 1.3 lets a broker hang up without a word where it wants a certificate.
+        return f"{_REMEDIES[obstacle]}, or wants a client certificate (kafka.ssl_certificate, ssl_key)"
+    return _REMEDIES[obstacle]
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -68,7 +79,7 @@ def _look(args: argparse.Namespace, settings: Settings) -> Iterator[Finding]:
     try:
         cluster = connect(settings.kafka, settings.topics.name("doctor"), timeout)
     except Unreachable as failure:
-        yield Finding("wrong", "connection", where, str(failure), _REMEDIES[failure.obstacle])
+        yield Finding("wrong", "connection", where, str(failure), _remedy(failure.obstacle, settings.kafka))
         return
     yield Finding("ok", "connection", where, f"cluster {cluster.cluster_id(timeout=timeout)}")
     looks: list[tuple[str, Callable[[Cluster], Iterable[Finding]]]] = [
