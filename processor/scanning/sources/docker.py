@@ -29,6 +29,7 @@ COMPOSE_SERVICE: Final = "com.docker.compose.service"
 _LIST_EVERY: Final = 5.0
 _LIST_APART: Final = 0.1
 _LONGEST_WAIT: Final = 10.0
+_PLACES: Final = 8
 
 
 class DockerSource:
@@ -47,6 +48,7 @@ class DockerSource:
         self._readers: dict[str, DockerTail] = {}
         self._trouble = f"the Docker engine at {socket} hasn't answered yet"
         self._news = asyncio.Event()
+        self._places = asyncio.Semaphore(_PLACES)
 
     @property
     def tails(self) -> Sequence[Tail]:
@@ -116,7 +118,15 @@ class DockerSource:
             )
             known = self._readers.get(each.id)
             if known is None:
-                reader = DockerTail(each.id, tail, engine, self._begin, self.counts, running=each.running)
+                reader = DockerTail(
+                    each.id,
+                    tail,
+                    engine,
+                    self._begin,
+                    counts=self.counts,
+                    places=self._places,
+                    running=each.running,
+                )
                 self._readers[each.id] = reader
                 tasks.create_task(self._read(each.id, reader, sink))
                 continue

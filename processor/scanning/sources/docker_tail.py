@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -64,14 +65,24 @@ class DockerTail:
     """One container's log. `tail` may be replaced while it is read (the container was renamed)."""
 
     def __init__(
-        self, container: str, tail: Tail, engine: Engine, begin: int, counts: Counts, *, running: bool
+        self,
+        container: str,
+        tail: Tail,
+        engine: Engine,
+        begin: int,
+        *,
+        counts: Counts,
+        places: asyncio.Semaphore,
+        running: bool,
     ) -> None:
+        """`places`: for the tails that ask for what there is, which is work for the engine."""
         self.tail = tail
         self.reading = False
         self._container = container
         self._engine = engine
         self._begin = begin
         self._counts = counts
+        self._places = places
         self._news = asyncio.Event()
         self._settled: tuple[str, str] | None = None
         self._wait = _FIRST_WAIT
@@ -124,7 +135,8 @@ class DockerTail:
         elif self._has_news(about):
             self._is_complete = False
             log = self._begin_log(about)
-            await self._take_all(sink, log, self._engine.logs(self._container, log.progress.since))
+            async with self._places:
+                await self._take_all(sink, log, self._engine.logs(self._container, log.progress.since))
             await self._hand_over(sink, log, log.finish())
             self._wait = _FIRST_WAIT
             self._settled = about.run
@@ -152,8 +164,11 @@ class DockerTail:
                 await _wait(bell, _LOOK_EVERY)
                 bell.clear()
                 if not ended.is_set():
-                    await self._catch_up(sink, about)
-                    await _wait(ended, _LOOK_APART)
+                    began = time.monotonic()
+                    async with self._places:
+                        await self._catch_up(sink, about)
+                    # With many such containers places are scarce: then looks are as far apart as they take.
+                    await _wait(ended, max(_LOOK_APART, time.monotonic() - began))
             await ringing
         finally:
             ringing.cancel()
