@@ -12,6 +12,9 @@ import pytest
 import yaml
 
 CHART = Path(__file__).parents[2] / "helm" / "tocsin"
+CASES = sorted(path.name for path in (CHART / "ci").glob("*.yaml"))
+"""The chart's examples of values."""
+
 HELM = os.environ.get("HELM") or shutil.which("helm")
 
 needs_helm = pytest.mark.skipif(HELM is None, reason="helm is not installed ($HELM, or on the path)")
