@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from processor.events import Event
-from processor.matching.building import ShardBuilder, build
+from processor.matching.building import BuilderHere, ShardBuilder
 from processor.matching.engine import RuleSet
 from processor.matching.rule import CompiledRule
-from processor.matching.shards import MOST_RULES, Built, Gate, Job, Kind, Shard, Whole, next_job
+from processor.matching.shards import MOST_RULES, Gate, Job, Kind, Shard, Whole, next_job
 from processor.patterns import DatabaseError
 from processor.rules import TriggerRule
 from tests.support.rules import fields
@@ -119,7 +119,7 @@ def test_rules_that_cannot_be_compiled_together_fire_all_the_same() -> None:
 
 def test_what_was_found_in_vain_is_remembered_as_a_sample() -> None:
     built = CompilerHere()
-    engine = RuleSet({1: rule(1, "connection refused.*tenant-7")}, builder=_Now(built))
+    engine = RuleSet({1: rule(1, "connection refused.*tenant-7")}, builder=BuilderHere(built))
     engine.tend()
     engine.tend()
     assert engine.alone == 0
@@ -132,18 +132,6 @@ def test_what_was_found_in_vain_is_remembered_as_a_sample() -> None:
     before = engine._shards[0].wasted
     engine.match(_event("connection refused by host"))
     assert engine._shards[0].wasted == before
-
-
-class _Now:
-    def __init__(self, compiler: CompilerHere) -> None:
-        self._compiler = compiler
-        self._built: Built | None = None
-
-    def submit(self, job: Job) -> None:
-        self._built = build(job, self._compiler)
-
-    def finished(self) -> Built | None:
-        return self._built
 
 
 def _event(message: str) -> Event:
