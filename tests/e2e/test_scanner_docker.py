@@ -153,11 +153,11 @@ def test_what_was_there_before_the_first_reader_is_not_read(containers: Containe
     assert sink.texts(containers.name("early")) == [b"before"]  # the one of the second run
 
 
-def test_a_log_that_rotates_slower_than_it_is_read_comes_whole(containers: Containers) -> None:
+def test_a_log_that_rotates_comes_whole_while_the_engine_has_all_of_it(containers: Containers) -> None:
     sink = Collected()
     with Reading(sink, containers.run_id).ready():
         script = f"for i in $(seq 1 20); do {BURST} 1000; sleep 0.05; done"
-        containers.run("rotating", script, "--log-opt", "max-size=300k", "--log-opt", "max-file=3")
+        containers.run("rotating", script, "--log-opt", "max-size=1m", "--log-opt", "max-file=5")
         found = sink.wait_for(containers.name("rotating"), 20_000)
     assert numbers(found) == list(range(1, 1_001)) * 20
     assert sink.losses == []
