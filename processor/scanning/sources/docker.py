@@ -98,8 +98,9 @@ class DockerSource:
                     async for container in events:
                         self._tell(container)
                         wait = 0.5
-            except EngineError:  # the list says so
+            except EngineError:
                 pass
+            self._news.set()  # if the engine is gone, the list says so
             await asyncio.sleep(wait * random.uniform(0.8, 1.2))
             wait = min(wait * 2, _LONGEST_WAIT)
 
