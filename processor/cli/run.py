@@ -1,4 +1,4 @@
-"""`tocsin run matcher|sender|admin|all`: the roles, as services of one process."""
+"""`tocsin run matcher|sender|admin|scanner|all`: the roles, as services of one process."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ ROLES = {
     "matcher": "match events against the rules and write webhook jobs",
     "sender": "send webhook jobs, retry and dead-letter them",
     "admin": "serve the admin API: rules and deliveries over HTTP",
+    "scanner": "tail container logs and files, and turn hits into events",
     "all": "matcher, sender and, where it has tokens, admin in one process, for small installations",
 }
 
@@ -34,7 +35,13 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser("run", help="run a role until SIGTERM or SIGINT, then drain")
     roles = parser.add_subparsers(dest="role", metavar="|".join(ROLES), required=True)
     for role, summary in ROLES.items():
-        roles.add_parser(role, help=summary)
+        one = roles.add_parser(role, help=summary)
+        if role == "scanner":
+            one.add_argument(
+                "--file",
+                metavar="PATH|-",
+                help="read this file or standard input to its end instead of scanner.sources, and end",
+            )
 
 
 GC_THRESHOLDS = (50_000, 20, 100)
@@ -50,6 +57,8 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     gc.freeze()  # what has been imported stays
     gc.set_threshold(*GC_THRESHOLDS)
     metrics, health = Metrics(__version__), Health()
+    if args.role == "scanner":
+        return _scanner(args, settings, metrics, health)
     tracing = open_tracing(settings, args.role, __version__)
     rules = RulesService(settings, args.role, metrics, health)
     roles: list[Service] = []
@@ -81,3 +90,16 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     )
     background: list[Service] = [telemetry, rules] if tracing is None else [telemetry, rules, tracing]
     return run_services(roles, settings, background=background)
+
+
+def _scanner(args: argparse.Namespace, settings: Settings, metrics: Metrics, health: Health) -> int:
+    from processor.scanning.service import Scanner
+    from processor.scanning.sources.once import OneFile
+
+    one_file = OneFile(args.file) if args.file is not None else None
+    scanner = Scanner(settings, metrics, health, one_file)
+    about = {"role": "scanner", "version": __version__}
+    telemetry = TelemetryServer(
+        settings.telemetry.listen, metrics, health, lambda: {**about, **scanner.status()}
+    )
+    return run_services([scanner], settings, background=[telemetry])

@@ -76,8 +76,8 @@ def needs(settings: Settings, component: Component) -> list[Need]:
         case "scanner":
             return [
                 Need("topic", topics.scan_rules, read),
-                Need("topic", settings.scanner.event_topic, ("Write",)),
-                Need("topic", topics.scanner_status, ("Write",)),
+                Need("topic", settings.scanner.event_topic, write),
+                Need("topic", topics.scanner_status, write),
             ]
         case "topics":
             return [

@@ -33,11 +33,12 @@ from processor.settings import Settings
 
 log = logging.getLogger(__name__)
 
-Role = Literal["matcher", "sender"]
+Role = Literal["matcher", "sender", "scanner"]
 Action = Literal["created", "updated", "unchanged", "invalid"]
 
 MEND = "run `tocsin topics apply`"
 NOT_OURS = "does not exist, and event topics are yours to create (matcher.event_topics)"
+NOT_OURS_TO_SCAN = "does not exist, and event topics are yours to create (scanner.event_topic)"
 _BEATEN = frozenset({KafkaError.TOPIC_ALREADY_EXISTS, KafkaError.INVALID_PARTITIONS})
 """Somebody else's apply was first, or an own change isn't seen everywhere yet: look again."""
 
@@ -108,6 +109,8 @@ def require_topics(settings: Settings, role: Role, cluster: Cluster | None = Non
     if role == "matcher":
         for name in missing_event_topics(settings, actual):
             raise Refused(f"topic {name} {NOT_OURS}")
+    if role == "scanner" and settings.scanner.event_topic not in actual:
+        raise Refused(f"topic {settings.scanner.event_topic} {NOT_OURS_TO_SCAN}")
     for name in needed:
         if name not in actual:
             raise Refused(f"topic {name} is missing: {MEND}")
@@ -139,6 +142,8 @@ def _needed(settings: Settings, role: Role) -> list[str]:
     topics = settings.topics
     if role == "matcher":
         return [topics.rules, topics.jobs, topics.events_dead, *settings.matcher.event_topics]
+    if role == "scanner":
+        return [topics.scan_rules, topics.scanner_status, settings.scanner.event_topic]
     retries = [topics.retry(delay) for delay in settings.sender.tiers]
     return [topics.rules, topics.jobs, topics.dead, topics.deliveries, *retries]
 

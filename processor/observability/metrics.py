@@ -264,6 +264,48 @@ class Metrics:
             get_args(TransactionRole),
         )
 
+        # scanner
+        self.scanner_lines: Final = Counter(
+            "tocsin_scanner_lines_total", "Log lines read, hits or not.", registry=registry
+        )
+        self.scanner_hits: Final = Counter(
+            "tocsin_scanner_hits_total", "Hits of scan rules that became events.", registry=registry
+        )
+        self.scanner_suppressed: Final = Counter(
+            "tocsin_scanner_suppressed_total",
+            "Hits that a rule's cooldown held back; the next event tells how many.",
+            registry=registry,
+        )
+        self.scanner_dropped: Final = Counter(
+            "tocsin_scanner_dropped_total",
+            "Hits that a container's bucket dropped: it made more events than scanner.bucket_rate allows.",
+            registry=registry,
+        )
+        self.scanner_refused: Final = Counter(
+            "tocsin_scanner_refused_total", "Events that the event topic can never take.", registry=registry
+        )
+        self.scanner_cut_lines: Final = Counter(
+            "tocsin_scanner_cut_lines_total", "Parts of lines longer than 1 MiB.", registry=registry
+        )
+        self.scanner_lost: Final = Counter(
+            "tocsin_scanner_lost_total",
+            "How many times a part of a log went away before it was read.",
+            registry=registry,
+        )
+        self.scanner_lost_bytes: Final = Counter(
+            "tocsin_scanner_lost_bytes_total",
+            "Bytes of logs that went away before they were read, where their size is known.",
+            registry=registry,
+        )
+        self.scanner_tails: Final = Gauge(
+            "tocsin_scanner_tails", "Logs that are being read.", registry=registry
+        )
+        self.scanner_lag: Final = Gauge(
+            "tocsin_scanner_lag_seconds",
+            "For how long the oldest lines that are read have waited for their events' acknowledgement.",
+            registry=registry,
+        )
+
     def set_oldest_unsent(self, due_at: float | None) -> None:
         """When the oldest due job became due (seconds since 1970), None without one.
 

@@ -1,16 +1,18 @@
 """Plain files by globs, through rotation; a stream once."""
 
 import asyncio
-import io
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from processor.lifecycle import Refused
 from processor.scanning.lines import MAX_LINE
-from processor.scanning.sources.files import FileSource, StreamSource, _is_rotation
+from processor.scanning.sources.files import FileSource, _is_rotation
+from processor.scanning.sources.once import OneFile
 from processor.scanning.sources.plain_lines import PlainLog
 from tests.support.lines_sink import LinesSink, running, until
 
@@ -63,13 +65,33 @@ def test_rotated_files_are_no_files_of_their_own() -> None:
     assert {path.name for path in names if _is_rotation(path, names)} == {"a.log.1", "a.log-20261125.gz"}
 
 
-def test_a_stream_is_read_to_its_end_and_no_longer() -> None:
+def test_one_file_is_read_to_its_end_and_no_longer(tmp_path: Path) -> None:
     sink = LinesSink()
-    data = b"one\ntwo\n" * 100_000 + b"no end"
+    file = tmp_path / "app.log"
+    file.write_bytes(b"one\ntwo\n" * 100_000 + b"no end")
 
-    run(StreamSource(io.BytesIO(data), "-").run(sink))
+    run(OneFile(str(file)).run(sink))
 
-    assert sink.texts() == [*[b"one", b"two"] * 100_000, b"no end"]
+    assert sink.texts(str(file)) == [*[b"one", b"two"] * 100_000, b"no end"]
+    assert len(sink.ended) == 1
+
+
+def test_a_line_without_an_end_is_handed_on_in_pieces(tmp_path: Path) -> None:
+    sink = LinesSink()
+    file = tmp_path / "app.log"
+    file.write_bytes(b"x" * (5 * MAX_LINE + 3) + b"\nlast")
+
+    run(OneFile(str(file)).run(sink))
+
+    texts = sink.texts()
+    assert b"".join(texts[:-1]) == b"x" * (5 * MAX_LINE + 3)
+    assert max(map(len, texts)) <= MAX_LINE
+    assert texts[-1] == b"last"
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="--file"):
+        OneFile(str(tmp_path / "none"))
 
 
 def test_long_lines_are_cut_and_counted() -> None:

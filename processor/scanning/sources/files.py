@@ -1,20 +1,19 @@
-"""Plain files: those that globs name, followed through rotation; and a stream that is read once."""
+"""Plain files: those that globs name, followed through rotation."""
 
 from __future__ import annotations
 
-import asyncio
 import glob
 import logging
 import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
-from processor.scanning.lines import Lines, Sink, Tail
+from processor.scanning.lines import Sink, Tail
 from processor.scanning.sources.following import Follower
 from processor.scanning.sources.plain_lines import PlainLog
-from processor.scanning.sources.polling import PORTION, FileTail, read_in_turn
+from processor.scanning.sources.polling import FileTail, read_in_turn
 
 LOG = logging.getLogger(__name__)
 
@@ -87,42 +86,6 @@ class FileSource:
     def _say_lost(self, tail: Tail, sink: Sink, why: str) -> None:
         LOG.warning("%s: %s", tail.workload, why)
         sink.lost(tail, 0)
-
-
-class StreamSource:
-    """A `lines.Source` that reads a file or standard input once, from its beginning to its end."""
-
-    def __init__(self, stream: BinaryIO, name: str) -> None:
-        """`name`: the workload."""
-        self._stream = stream
-        self._tail = Tail(key=f"stream/{name}", workload=name)
-
-    @property
-    def tails(self) -> Sequence[Tail]:
-        """See `lines.Source`."""
-        return [self._tail]
-
-    @property
-    def trouble(self) -> str:
-        """See `lines.Source`."""
-        return ""
-
-    async def run(self, sink: Sink) -> None:
-        """See `lines.Source`; returns at the end of the stream."""
-        log, kept = PlainLog(), b""
-        read = getattr(self._stream, "read1", self._stream.read)
-        while data := await asyncio.to_thread(read, PORTION):
-            kept += data
-            end = kept.rfind(b"\n") + 1 or (len(kept) if len(kept) > PORTION * 4 else 0)
-            if end:
-                await self._hand_over(sink, log, kept[:end])
-                kept = kept[end:]
-        if kept:
-            await self._hand_over(sink, log, kept + b"\n")
-
-    async def _hand_over(self, sink: Sink, log: PlainLog, data: bytes) -> None:
-        texts, streams, times, cut = log.parse(data)
-        await sink.take(Lines(self._tail, texts, streams, times, {}, cut))
 
 
 def _is_rotation(path: Path, others: set[Path]) -> bool:
