@@ -11,7 +11,6 @@ import msgspec
 from aiohttp import web
 
 from processor.admin.answers import answer
-from processor.admin.known import format_ms
 from processor.admin.operation import SCAN_RULES
 from processor.admin.problems import invalid, invalid_fields
 from processor.admin.requests import read_limit, read_object, read_query
@@ -27,7 +26,8 @@ from processor.scanning.lines import MAX_LINE, Tail
 from processor.scanning.live import LiveReports, LiveScanRules
 from processor.scanning.report import ScannerReport, recent
 from processor.scanning.rule import ScanDraft, ScanRule
-from processor.scanning.stats import OnScanner, RuleStats, Scanned, Workload, left_out
+from processor.scanning.shown import on_scanner, scanner, shown_time, totals
+from processor.scanning.stats import Scanned, Workload, left_out
 from processor.scanning.table import ScanSnapshot
 from processor.scanning.trial import try_line
 
@@ -89,7 +89,7 @@ class ScanTrying:
 
     async def _try(self, rule: ScanRule, body: Mapping[str, Any], besides: Sequence[str]) -> web.Response:
         line, stream, workload = _read_sample(body, besides)
-        now = format_ms(_now_ms())
+        now = shown_time(_now_ms())
         tail = Tail("trial", workload or rule.workload or "example")
 
         def work() -> dict[str, Any]:
@@ -119,12 +119,12 @@ class Scanners:
         snapshot, scanned = self._scanned()
         ids = sorted(rule_id for rule_id in snapshot.rules if rule_id > after)
         page = ids[:limit]
-        items = [_totals(snapshot, scanned.of_rule(rule_id)) for rule_id in page]
+        items = [totals(snapshot.rules, scanned.of_rule(rule_id)) for rule_id in page]
         return answer(
             {
                 "items": items,
                 "next": str(page[-1]) if len(ids) > limit else None,
-                "scanners": [_scanner(one, scanned) for one in scanned.reports],
+                "scanners": [scanner(one, scanned) for one in scanned.reports],
             }
         )
 
@@ -135,8 +135,8 @@ class Scanners:
         if rule.id is None:
             raise invalid("id", "is not a rule's")
         stats = scanned.of_rule(rule.id)
-        each = [_on_scanner(one, scanned) for one in stats.scanners]
-        return answer({**_totals(snapshot, stats), "tails": stats.tails, "scanners": each})
+        each = [on_scanner(one, scanned) for one in stats.scanners]
+        return answer({**totals(snapshot.rules, stats), "tails": stats.tails, "scanners": each})
 
     async def workloads(self, request: web.Request) -> web.Response:
         """GET: every workload that has logs or rules of its own."""
@@ -194,7 +194,7 @@ def scanner_states(reports: Mapping[str, ScannerReport]) -> list[dict[str, Any]]
     """Which scanners there are, for /api/v1/status."""
     now_ms = _now_ms()
     return [
-        {"node": one.node, "stale": one.is_stale(now_ms), "reported_at": format_ms(one.reported_at_ms)}
+        {"node": one.node, "stale": one.is_stale(now_ms), "reported_at": shown_time(one.reported_at_ms)}
         for one in recent(reports.values(), now_ms)
     ]
 
@@ -235,53 +235,6 @@ def _read_sample(body: Mapping[str, Any], besides: Sequence[str]) -> tuple[bytes
         raise invalid_fields(errors)
     # A lone surrogate is no character: as in a log, it is replaced.
     return str(line).encode("utf-8", "replace")[:MAX_LINE], stream, workload
-
-
-def _totals(snapshot: ScanSnapshot, stats: RuleStats) -> dict[str, Any]:
-    rule = snapshot.rules.get(stats.id)
-    return {
-        "id": stats.id,
-        "name": "" if rule is None else rule.name,
-        "workload": None if rule is None else rule.workload,
-        "hits": stats.hits,
-        "suppressed": stats.suppressed,
-        "dropped": stats.dropped,
-        "errors": [
-            {"node": one.report.node, "error": one.error, "at": format_ms(one.error_at_ms or 0)}
-            for one in stats.scanners
-            if one.error
-        ],
-    }
-
-
-def _on_scanner(one: OnScanner, scanned: Scanned) -> dict[str, Any]:
-    return {
-        "node": one.report.node,
-        "stale": scanned.is_stale(one.report),
-        "started_at": format_ms(one.report.started_at_ms),
-        "hits": one.counts.hits,
-        "suppressed": one.counts.suppressed,
-        "dropped": one.counts.dropped,
-        "tails": one.tails,
-    }
-
-
-def _scanner(report: ScannerReport, scanned: Scanned) -> dict[str, Any]:
-    return {
-        "node": report.node,
-        "version": report.version,
-        "stale": scanned.is_stale(report),
-        "started_at": format_ms(report.started_at_ms),
-        "reported_at": format_ms(report.reported_at_ms),
-        "rules_offset": report.rules_offset,
-        "lines": report.lines,
-        "cut_lines": report.cut_lines,
-        "lost_bytes": report.lost_bytes,
-        "lag_ms": report.lag_ms,
-        "sources": [msgspec.to_builtins(one) for one in report.sources],
-        "workloads_left_out": report.workloads_left_out,
-        "rules_left_out": report.rules_left_out,
-    }
 
 
 def _workload(one: Workload, snapshot: ScanSnapshot) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """`tocsin`: find the command, read the settings, set up the logs, run it, and end with the right exit code.
 
-A command is a module `processor.cli.<name>` with
+A command is a module `processor.cli.<name>` (`_` for `-`) with
 
     def add_parser(subparsers: Subparsers) -> None    # subparsers.add_parser("<name>", help=...)
     def run(args: argparse.Namespace, settings: Settings) -> int    # the exit code
@@ -22,6 +22,7 @@ from processor.cli.parser import GLOBAL_FLAGS, Parser
 COMMANDS = (
     ("run", "run a role until SIGTERM or SIGINT, then drain"),
     ("rules", "check, apply, show, change and try trigger rules"),
+    ("scan-rules", "check, apply, show, change and try scan rules"),
     ("deliveries", "look at deliveries, put dead jobs back, release waiting ones"),
     ("topics", "create and repair Tocsin's topics, or check them"),
     ("secrets", "make keys that seal the secrets in rules"),
@@ -73,7 +74,7 @@ def _run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         }
         settings = settings.model_copy(update={"logging": settings.logging.model_copy(update=given)})
         set_up_logging(settings.logging.level, settings.logging.format)
-        code: int = import_module(f"processor.cli.{args.command}").run(args, settings)
+        code: int = import_module(_module(args.command)).run(args, settings)
         sys.stdout.flush()
         return code
     except SettingsError as error:
@@ -100,10 +101,14 @@ def _parser(whole: Container[str]) -> Parser:
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, summary in COMMANDS:
         if name in whole:
-            import_module(f"processor.cli.{name}").add_parser(subparsers)
+            import_module(_module(name)).add_parser(subparsers)
         else:
             subparsers.add_parser(name, help=summary)
     return parser
+
+
+def _module(command: str) -> str:
+    return f"processor.cli.{command.replace('-', '_')}"
 
 
 def _first_word(argv: Sequence[str]) -> str | None:

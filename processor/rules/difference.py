@@ -6,7 +6,7 @@ No secret is in it: a secret is the placeholder on both sides, with a word behin
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from io import StringIO
 from typing import Any, Final
 
@@ -31,11 +31,19 @@ def difference(step: Step) -> Iterator[str]:
     """
     if step.before is step.after:
         return
-    before = [] if step.before is None else _lines(exported(step.before))
-    after = [] if step.after is None else _lines(_after(step, step.after))
-    what = f"rule {step.name}" if step.id is None else f"rule {step.id} {step.name}"
-    names = (what if before else _NOTHING, what if after else _NOTHING)
-    yield from difflib.unified_diff(before, after, *names, n=_CONTEXT, lineterm="")
+    yield from unified(
+        None if step.before is None else exported(step.before),
+        None if step.after is None else _after(step, step.after),
+        f"rule {step.name}" if step.id is None else f"rule {step.id} {step.name}",
+    )
+
+
+def unified(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None, what: str) -> Iterator[str]:
+    """The unified diff of two things' fields as YAML, without line ends; None is one that isn't there."""
+    one = [] if before is None else _lines(before)
+    other = [] if after is None else _lines(after)
+    names = (what if one else _NOTHING, what if other else _NOTHING)
+    yield from difflib.unified_diff(one, other, *names, n=_CONTEXT, lineterm="")
 
 
 def _after(step: Step, rule: TriggerRule) -> dict[str, Any]:
@@ -57,7 +65,7 @@ def _secrets(rule: TriggerRule) -> dict[str, Secret]:
     return dict(rule.secrets())
 
 
-def _lines(fields: dict[str, Any]) -> list[str]:
+def _lines(fields: Mapping[str, Any]) -> list[str]:
     stream = StringIO()
     write_yaml(fields, stream)
     return stream.getvalue().splitlines()[1:]  # without ---

@@ -1,4 +1,4 @@
-"""Rules files: YAML or JSON, one rule per document, read into drafts.
+"""Rules files: YAML or JSON, one rule per document, read into drafts of one kind.
 
 Everything that is wrong is said at once: each error names the file, the document, the rule and the field.
 Knows nothing of Kafka.
@@ -7,23 +7,50 @@ Knows nothing of Kafka.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, Generic, Protocol, Self, TextIO, TypeAlias, TypeVar
 
 from pydantic import ValidationError
 
+from processor.rules.building import Draft
 from processor.rules.documents import Document, DocumentError, read_json, read_yaml
 from processor.rules.errors import FieldError, RuleFailure
 from processor.rules.explain import invalid_fields
 from processor.rules.fields import MAX_ID
-from processor.rules.plan import SourcedDraft, Wanted
+from processor.rules.planning import SourcedDraft, Wanted
 from processor.rules.schema import KIND, RuleDraft
 
 TABLE_KIND = "RuleTable"
+
+
+class DraftModel(Draft, Protocol):
+    """A draft that is read by pydantic."""
+
+    @classmethod
+    def model_validate(cls, obj: Any) -> Self: ...
+
+
+M = TypeVar("M", bound=DraftModel)
 STDIN = "-"
 _SUFFIXES = (".yaml", ".yml", ".json")
+
+
+@dataclass(frozen=True, slots=True)
+class FileKind(Generic[M]):
+    """A kind of rules that files hold: what their documents call it and its table, and what reads one.
+
+    identify: the identity that a document without a valid draft has, from its name and its fields.
+    """
+
+    kind: str
+    table_kind: str
+    draft: type[M]
+    identify: Callable[[str, Mapping[str, object]], Hashable] = lambda name, _: name
+
+
+TRIGGER_RULES = FileKind(KIND, TABLE_KIND, RuleDraft)
 
 
 class UnreadableFile(RuleFailure):
@@ -32,11 +59,12 @@ class UnreadableFile(RuleFailure):
 
 @dataclass(frozen=True, slots=True)
 class DocumentProblem:
-    """What is wrong with one document; `name` is the rule's, as far as it has one."""
+    """What is wrong with one document; `name` is the rule's and `identity` too, as far as it has one."""
 
     place: str
     name: str
     errors: tuple[FieldError, ...]
+    identity: Hashable | None = None
 
     def lines(self) -> Iterable[str]:
         """One line for each error."""
@@ -44,43 +72,56 @@ class DocumentProblem:
         return (f"{named}: {error}" for error in self.errors)
 
 
-@dataclass(frozen=True, slots=True)
-class RuleFiles:
+@dataclass(frozen=True)
+class Files(Generic[M]):
     """What was read: the drafts that are right, and every problem; `documents` counts those that aren't
     empty.
     """
 
-    wanted: Wanted
+    wanted: Wanted[M]
     problems: tuple[DocumentProblem, ...]
     documents: int
 
-    def without_problems(self) -> RuleFiles:
+    def without_problems(self) -> Files[M]:
         """The drafts that can be applied although others can't; the problems have one more for each draft
         that is right itself but shares its name with a document that isn't: which of them is meant, nobody
         knows.
         """
         wrong = {problem.place for problem in self.problems}
-        names = {problem.name for problem in self.problems if problem.name}
+        doubted = {problem.identity for problem in self.problems if problem.identity is not None}
         right = [sourced for sourced in self.wanted.drafts if sourced.place not in wrong]
         error = FieldError("name", "an invalid document has the same")
         doubtful = [
-            DocumentProblem(sourced.place, sourced.draft.name, (error,))
+            DocumentProblem(sourced.place, sourced.draft.name, (error,), sourced.draft.identity)
             for sourced in right
-            if sourced.draft.name in names
+            if sourced.draft.identity in doubted
         ]
-        drafts = tuple(sourced for sourced in right if sourced.draft.name not in names)
-        return RuleFiles(Wanted(drafts, self.wanted.next_id), (*self.problems, *doubtful), self.documents)
+        drafts = tuple(sourced for sourced in right if sourced.draft.identity not in doubted)
+        return Files(Wanted(drafts, self.wanted.next_id), (*self.problems, *doubtful), self.documents)
+
+
+RuleFiles: TypeAlias = Files[RuleDraft]
 
 
 def read_rules(
     sources: Iterable[str], stdin: TextIO, report: Callable[[int], None] = lambda _: None
 ) -> RuleFiles:
+    """Files of trigger rules; as read_files()."""
+    return read_files(TRIGGER_RULES, sources, stdin, report)
+
+
+def read_files(
+    kind: FileKind[M],
+    sources: Iterable[str],
+    stdin: TextIO,
+    report: Callable[[int], None] = lambda _: None,
+) -> Files[M]:
     """Read files, directories (their *.yaml, *.yml and *.json, not what is below) and `-`.
 
     Raises UnreadableFile when one of them isn't there. A name may stand only once in all of them. `report`
     is told after each document how many there were.
     """
-    reader = _Reader(report)
+    reader = _Reader(kind, report)
     for source in sources:
         if source == STDIN:
             try:
@@ -102,10 +143,11 @@ def _paths(path: Path) -> list[Path]:
         raise UnreadableFile(f"{path}: {error.strerror or error}") from None
 
 
-class _Reader:
-    def __init__(self, report: Callable[[int], None]) -> None:
+class _Reader(Generic[M]):
+    def __init__(self, kind: FileKind[M], report: Callable[[int], None]) -> None:
+        self._kind = kind
         self._report = report
-        self._drafts: list[SourcedDraft] = []
+        self._drafts: list[SourcedDraft[M]] = []
         self._problems: list[DocumentProblem] = []
         self._next_id: int | None = None
         self._places: set[str] = set()
@@ -138,22 +180,20 @@ class _Reader:
         self._places.add(place)
         self._problems.append(DocumentProblem(place, name, (FieldError("", message),)))
 
-    def finish(self) -> RuleFiles:
-        places: dict[str, list[str]] = {}
-        for sourced in self._drafts:
-            places.setdefault(sourced.draft.name, []).append(sourced.place)
-        for name, twice in places.items():
-            if len(twice) > 1:
-                error = FieldError("name", f"is there twice, also in {twice[0]}")
-                self._problems += (DocumentProblem(place, name, (error,)) for place in twice[1:])
-        return RuleFiles(Wanted(tuple(self._drafts), self._next_id), tuple(self._problems), len(self._places))
+    def finish(self) -> Files[M]:
+        first: dict[Hashable, str] = {}
+        for place, draft in ((sourced.place, sourced.draft) for sourced in self._drafts):
+            if (also := first.setdefault(draft.identity, place)) is not place:
+                error = FieldError("name", f"is there twice, also in {also}")
+                self._problems.append(DocumentProblem(place, draft.name, (error,), draft.identity))
+        return Files(Wanted(tuple(self._drafts), self._next_id), tuple(self._problems), len(self._places))
 
     def _take(self, place: str, document: Document) -> None:
         data = document.data
         self._places.add(place)
         if not isinstance(data, Mapping):
             self.problem(place, f"expected a rule, not {_a(data)}")
-        elif data.get("kind", KIND) == TABLE_KIND:
+        elif data.get("kind") == self._kind.table_kind:
             self._take_table(place, data)
         else:
             self._take_rule(place, data)
@@ -161,17 +201,17 @@ class _Reader:
     def _take_rule(self, place: str, data: Mapping[str, object]) -> None:
         name = data.get("name")
         shown = name[:100] if isinstance(name, str) else ""
-        kind = data.get("kind", KIND)
+        kind = data.get("kind", self._kind.kind)
         errors: tuple[FieldError, ...] = ()
-        if kind != KIND:
-            known = f"expected {KIND} or {TABLE_KIND}"
+        if kind != self._kind.kind:
+            known = f"expected {self._kind.kind} or {self._kind.table_kind}"
             errors = (
                 FieldError(
                     "kind", f"unknown kind {kind[:60]!r}, {known}" if isinstance(kind, str) else known
                 ),
             )
         try:
-            draft = RuleDraft.model_validate(
+            draft = self._kind.draft.model_validate(
                 {field: value for field, value in data.items() if field != "kind"}
             )
         except ValidationError as failure:
@@ -179,7 +219,8 @@ class _Reader:
         except RecursionError:
             errors += (FieldError("", "is nested too deeply"),)
         if errors:
-            self._problems.append(DocumentProblem(place, shown, errors))
+            identity = self._kind.identify(name, data) if isinstance(name, str) and name else None
+            self._problems.append(DocumentProblem(place, shown, errors, identity))
         else:
             self._drafts.append(SourcedDraft(place, draft))
 
@@ -195,7 +236,7 @@ class _Reader:
         else:
             self._next_id = max(self._next_id or 0, next_id)
         if errors:
-            self._problems.append(DocumentProblem(place, TABLE_KIND, tuple(errors)))
+            self._problems.append(DocumentProblem(place, self._kind.table_kind, tuple(errors)))
 
 
 def _a(data: object) -> str:

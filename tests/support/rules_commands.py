@@ -1,4 +1,4 @@
-"""`tocsin rules …` as tests run it: in this process, on a rule topic of their own."""
+"""`tocsin rules …` and `scan-rules …` as tests run them: in this process, on topics of their own."""
 
 import json
 from collections.abc import Mapping
@@ -16,8 +16,13 @@ class Tocsin:
     """Runs commands in this process, against the test's own rule topic."""
 
     def __init__(
-        self, environ: Mapping[str, str], captured: pytest.CaptureFixture[str], directory: Path
+        self,
+        environ: Mapping[str, str],
+        captured: pytest.CaptureFixture[str],
+        directory: Path,
+        command: str = "rules",
     ) -> None:
+        self._command = command
         self.environ = dict(environ)
         self._captured = captured
         self._directory = directory
@@ -25,9 +30,9 @@ class Tocsin:
         self.err = ""
 
     def run(self, *arguments: str, expect: int = 0) -> str:
-        """Standard output of `tocsin rules …`; the exit code must be `expect`."""
+        """Standard output of `tocsin COMMAND …`; the exit code must be `expect`."""
         with logging_as_before():
-            code = main(["rules", *arguments, "--log-format", "json"], self.environ)
+            code = main([self._command, *arguments, "--log-format", "json"], self.environ)
         self.out, self.err = self._captured.readouterr()
         assert code == expect, self.err
         return self.out

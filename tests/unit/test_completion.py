@@ -43,6 +43,9 @@ def test_the_shell_takes_the_script(shell: str, scripts: Path, capsys: pytest.Ca
     [
         ("tocsin ru", {"run", "rules"}),
         ("tocsin rules un", {"unmute"}),
+        ("tocsin sc", {"scan-rules"}),
+        ("tocsin scan-rules t", {"test"}),
+        ("tocsin scan-rules apply --dr", {"--dry-run"}),
         ("tocsin rules apply --dr", {"--dry-run"}),
         ("tocsin rules list -o w", {"wide"}),
         ("tocsin completion f", {"fish"}),

@@ -1,27 +1,28 @@
-"""`tocsin rules apply`: make the table what the files say."""
+"""`tocsin rules|scan-rules apply`: make the table what the files say."""
 
 import argparse
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from processor.cli.colours import coloured_diff, wants_colours
 from processor.cli.errors import DONE, CommandFailed, UsageError
 from processor.cli.output import add_output_flag, print_rows
 from processor.cli.parser import Subparsers
-from processor.cli.rules.checking import add_file_flag, read_files, refuse, warn_of_targets
+from processor.cli.rules.checking import add_file_flag, read_files_of, refuse
+from processor.cli.rules.kind import AnyFiles, AnyPlan, AnyStep, Kind, kind_of
 from processor.cli.rules.progress import Progress
-from processor.cli.rules.store import rule_store
+from processor.cli.rules.store import table_store
 from processor.cli.waiting import add_timeout_flag
-from processor.rules import Applied, Change, KeyRing, RuleSnapshot
-from processor.rules.difference import difference
-from processor.rules.files import DocumentProblem, RuleFiles
-from processor.rules.plan import Plan, Step, Wanted, make_plan
+from processor.rules.building import Applied
+from processor.rules.files import DocumentProblem
+from processor.rules.planning import Plan, Step
 from processor.settings import Settings
 
 _COLUMNS = ("action", "name", "id", "reason")
 
 
-def add_actions(actions: Subparsers) -> None:
+def add_actions(actions: Subparsers, _: Kind) -> None:
     """Add `apply`."""
     parser = actions.add_parser(
         "apply",
@@ -51,15 +52,16 @@ def add_actions(actions: Subparsers) -> None:
 class _Stop(Exception):  # noqa: N818  (ends the planning from inside the store)
     """The plan can't be made so."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: AnyPlan) -> None:
         super().__init__()
         self.plan = plan
 
 
 def _run(args: argparse.Namespace, settings: Settings) -> int:
     _check_flags(args)
+    kind = kind_of(args)
     with Progress(sys.stderr) as progress:
-        read = read_files(args.file, lambda done: progress.report("rules checked", done))
+        read = read_files_of(kind.files, args.file, lambda done: progress.report("rules checked", done))
     if read.problems and args.partial:
         read = read.without_problems()
     problem_rows = list(_problem_rows(read.problems, args.output))
@@ -68,7 +70,7 @@ def _run(args: argparse.Namespace, settings: Settings) -> int:
         raise refuse(read.problems, read.documents, ", nothing was applied")
     if not read.documents and not args.prune:
         raise CommandFailed(f"there are no rules in {', '.join(args.file)}")
-    warn_of_targets(read, settings)
+    kind.warn(read, settings)
     try:
         steps = _steps(args, settings, read)
     except _Stop as stop:
@@ -81,7 +83,7 @@ def _run(args: argparse.Namespace, settings: Settings) -> int:
             f"invalid rules: {len(stop.plan.invalid)} of {len(stop.plan.steps)}, nothing was applied"
         ) from None
     if args.dry_run and args.output != "json":
-        _print_differences(steps)
+        _print_differences(kind, steps)
     print_rows([*map(_row, steps), *problem_rows], _COLUMNS, args.output)
     invalid = len({problem.place for problem in read.problems}) + sum(s.action == "invalid" for s in steps)
     if invalid:
@@ -92,29 +94,30 @@ def _run(args: argparse.Namespace, settings: Settings) -> int:
 
 def _check_flags(args: argparse.Namespace) -> None:
     if not args.file:
-        raise UsageError("rules apply takes -f FILE, a directory, or - for standard input")
+        raise UsageError(f"{kind_of(args).command} apply takes -f FILE, a directory, or - for standard input")
     if args.set == "":
         raise UsageError("--set takes a name")
     if args.prune and args.set is None:
         raise UsageError("--prune needs --set NAME: it deletes only what was applied under the same set")
 
 
-def _steps(args: argparse.Namespace, settings: Settings, read: RuleFiles) -> Sequence[Step]:
-    keys = KeyRing.of(settings)
-    plan = Plan((), ())
-    wanted: Wanted = read.wanted
+def _steps(args: argparse.Namespace, settings: Settings, read: AnyFiles) -> Sequence[AnyStep]:
+    make_plan = kind_of(args).make_plan
+    plan: AnyPlan = Plan((), ())
     # Whatever can't be read may be a rule of the set.
     prune = args.prune and not read.problems
 
-    def planner(snapshot: RuleSnapshot) -> Sequence[Change]:
+    def planner(snapshot: Any) -> Sequence[Any]:
         nonlocal plan
-        plan = make_plan(wanted, snapshot, keys, set_name=args.set, prune=prune, partial=args.partial)
+        plan = make_plan(
+            read.wanted, snapshot, settings, set_name=args.set, prune=prune, partial=args.partial
+        )
         refused = plan.invalid and not args.partial
         if refused or (plan.empties_set and not args.yes and not args.dry_run):
             raise _Stop(plan)
         return plan.changes
 
-    with rule_store(args, settings) as store:
+    with table_store(args, settings) as store:
         if args.dry_run:
             planner(store.read())
             return plan.steps
@@ -122,26 +125,28 @@ def _steps(args: argparse.Namespace, settings: Settings, read: RuleFiles) -> Seq
     return _as_applied(plan, applied)
 
 
-def _as_applied(plan: Plan, applied: Sequence[Applied]) -> Sequence[Step]:
+def _as_applied(plan: AnyPlan, applied: Sequence[Applied[Any]]) -> Sequence[AnyStep]:
     """The steps as they came out: a large write is planned again after each of its transactions."""
-    written = {one.name: one for one in applied if one.action != "deleted"}
-    steps = [
-        Step(written[step.name].action, step.name, written[step.name].id) if step.name in written else step
-        for step in plan.steps
-        if step.action != "deleted"
-    ]
+    written = {one.rule.identity: one for one in applied if one.rule is not None}
+    steps: list[AnyStep] = []
+    for step in plan.steps:
+        one = None if step.after is None else written.get(step.after.identity)
+        if one is not None:
+            steps.append(Step(one.action, step.name, one.id))
+        elif step.action != "deleted":
+            steps.append(step)
     return [*steps, *(Step("deleted", one.name, one.id) for one in applied if one.action == "deleted")]
 
 
-def _print_differences(steps: Iterable[Step]) -> None:
+def _print_differences(kind: Kind, steps: Iterable[AnyStep]) -> None:
     colours = wants_colours(sys.stdout)
     for step in steps:
-        lines = list(difference(step))
+        lines = list(kind.difference(step))
         if lines:
             print("\n".join(coloured_diff(lines) if colours else lines), end="\n\n")
 
 
-def _row(step: Step) -> Mapping[str, object]:
+def _row(step: AnyStep) -> Mapping[str, object]:
     return {"action": step.action, "name": step.name, "id": step.id, "reason": step.reason or None}
 
 

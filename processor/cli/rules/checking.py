@@ -1,4 +1,4 @@
-"""`tocsin rules validate`: whether rules files are right, without Kafka."""
+"""`tocsin rules|scan-rules validate`: whether rules files are right, without Kafka."""
 
 import argparse
 import logging
@@ -8,8 +8,18 @@ from collections.abc import Callable, Iterable, Mapping
 from processor.cli.errors import DONE, CommandFailed, UsageError
 from processor.cli.output import add_output_flag, print_rows
 from processor.cli.parser import Subparsers
+from processor.cli.rules.kind import AnyFiles, Kind, kind_of
 from processor.egress import EgressPolicy
-from processor.rules.files import DocumentProblem, RuleFiles, UnreadableFile, read_rules
+from processor.rules import files
+from processor.rules.files import (
+    TRIGGER_RULES,
+    DocumentProblem,
+    FileKind,
+    Files,
+    M,
+    RuleFiles,
+    UnreadableFile,
+)
 from processor.rules.reach import target_refusal
 from processor.settings import Settings
 
@@ -18,7 +28,7 @@ log = logging.getLogger(__name__)
 _COLUMNS = ("status", "name", "place", "reason")
 
 
-def add_actions(actions: Subparsers) -> None:
+def add_actions(actions: Subparsers, _: Kind) -> None:
     """Add `validate`."""
     parser = actions.add_parser("validate", help="check rules files; needs no Kafka")
     parser.add_argument("files", nargs="*", metavar="FILE|DIR|-", help="rules files, or directories of them")
@@ -39,10 +49,17 @@ def add_file_flag(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read_files(sources: Iterable[str], report: Callable[[int], None] = lambda _: None) -> RuleFiles:
+def read_files(sources: Iterable[str]) -> RuleFiles:
+    """Read files of trigger rules; CommandFailed when one isn't there."""
+    return read_files_of(TRIGGER_RULES, sources)
+
+
+def read_files_of(
+    kind: FileKind[M], sources: Iterable[str], report: Callable[[int], None] = lambda _: None
+) -> Files[M]:
     """Read them all; CommandFailed when one isn't there. `report` is told how many documents were read."""
     try:
-        return read_rules(sources, sys.stdin, report)
+        return files.read_files(kind, sources, sys.stdin, report)
     except UnreadableFile as failure:
         raise CommandFailed(str(failure)) from None
 
@@ -75,10 +92,11 @@ def refuse(problems: Iterable[DocumentProblem], total: int, then: str) -> Comman
 
 def _run(args: argparse.Namespace, settings: Settings) -> int:
     sources = [*args.files, *args.file]
+    kind = kind_of(args)
     if not sources:
-        raise UsageError("rules validate takes files, directories or -")
-    read = read_files(sources)
-    warn_of_targets(read, settings)
+        raise UsageError(f"{kind.command} validate takes files, directories or -")
+    read = read_files_of(kind.files, sources)
+    kind.warn(read, settings)
     print_rows(list(_rows(read, args.output)), _COLUMNS, args.output)
     if read.problems:
         raise refuse(read.problems, read.documents, "")
@@ -87,7 +105,7 @@ def _run(args: argparse.Namespace, settings: Settings) -> int:
     return DONE
 
 
-def _rows(read: RuleFiles, output: str) -> Iterable[Mapping[str, object]]:
+def _rows(read: AnyFiles, output: str) -> Iterable[Mapping[str, object]]:
     wrong = {problem.place for problem in read.problems}
     for sourced in read.wanted.drafts:
         if sourced.place not in wrong:

@@ -1,4 +1,5 @@
-"""`tocsin rules edit`: one rule in the person's own editor, checked, and written if nobody changed it since.
+"""`tocsin rules|scan-rules edit`: one rule in the person's own editor, checked, and written if nobody changed
+it since.
 
 Whatever is wrong with the text stands above it when the editor opens again. What could not be written is
 kept in a file.
@@ -14,27 +15,24 @@ import tempfile
 from collections.abc import Callable, Mapping
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 from processor.cli.errors import DONE, CommandFailed
 from processor.cli.output import add_output_flag, print_rows, printable
 from processor.cli.parser import Subparsers
-from processor.cli.rules.checking import warn_of_targets
 from processor.cli.rules.finding import add_reference, check_reference, find
-from processor.cli.rules.store import rule_store
+from processor.cli.rules.kind import AnyStore, Kind, kind_of
+from processor.cli.rules.store import table_store
 from processor.cli.waiting import add_timeout_flag
 from processor.rules import (
     InvalidRule,
     RevisionConflict,
-    RuleDraft,
     RuleFailure,
-    RuleStore,
     StoreUnavailable,
-    TriggerRule,
     Update,
 )
 from processor.rules.documents import write_yaml
-from processor.rules.files import RuleFiles, read_rules
-from processor.rules.view import exported
+from processor.rules.files import Files, read_files
 from processor.settings import Settings
 
 _COLUMNS = ("action", "name", "id", "reason")
@@ -42,10 +40,14 @@ _HELP = (
     "# The rule is written when the editor is closed. Lines that begin with # are left out, *** stands for a",
     "# secret as it is. An empty file, or one without changes, leaves the rule alone.",
 )
+_HELP_WITHOUT_SECRETS = (
+    "# The rule is written when the editor is closed. Lines that begin with # are left out.",
+    "# An empty file, or one without changes, leaves the rule alone.",
+)
 Editor = Callable[[Path], None]
 
 
-def add_actions(actions: Subparsers) -> None:
+def add_actions(actions: Subparsers, kind: Kind) -> None:
     """Add `edit`."""
     parser = actions.add_parser(
         "edit",
@@ -53,7 +55,7 @@ def add_actions(actions: Subparsers) -> None:
         description="Opens the rule in $VISUAL, $EDITOR or vi and writes it when that is closed. If something"
         " is wrong with it, the editor opens again and says what.",
     )
-    add_reference(parser)
+    add_reference(parser, kind)
     add_output_flag(parser)
     add_timeout_flag(parser)
     parser.set_defaults(run_action=_run)
@@ -88,13 +90,15 @@ def editor_of(environ: Mapping[str, str]) -> Editor:
 def _run(args: argparse.Namespace, settings: Settings) -> int:
     check_reference(args)
     edit = editor_of(os.environ)
-    with rule_store(args, settings) as store:
+    with table_store(args, settings) as store:
         snapshot = store.read()
-        rule = find(snapshot, args).rule
+        rule, kind = find(snapshot, args).rule, kind_of(args)
         if isinstance(rule, InvalidRule):
             raise CommandFailed(f"rule {rule.key} is invalid: apply a valid version of it, or delete it")
         with tempfile.TemporaryDirectory(prefix="tocsin-edit-") as directory:
-            editing = _Editing(store, settings, rule, snapshot.offsets[rule.id], Path(directory))
+            original = _as_text(kind.exported(rule, snapshot, False))
+            revision = (rule, snapshot.offsets[rule.id], original)
+            editing = _Editing(kind, store, settings, revision, Path(directory))
             action = editing.run(edit)
     row = {"action": action, "name": editing.name, "id": rule.id, "reason": None}
     print_rows([row], _COLUMNS, args.output)
@@ -105,15 +109,21 @@ class _Editing:
     """One rule being edited, from the first opening to the write."""
 
     def __init__(
-        self, store: RuleStore, settings: Settings, rule: TriggerRule, offset: int, directory: Path
+        self,
+        kind: Kind,
+        store: AnyStore,
+        settings: Settings,
+        revision: tuple[Any, int, str],
+        directory: Path,
     ) -> None:
+        """revision: the rule, the offset of its record, and its text."""
+        self._kind = kind
         self._store = store
         self._settings = settings
-        self._rule = rule
-        self._offset = offset
-        self._file = directory / f"rule-{rule.id}.yaml"
-        self._original = _as_text(rule)
-        self.name = rule.name
+        self._rule, self._offset, self._original = revision
+        self._file = directory / f"rule-{self._rule.id}.yaml"
+        self._help = _HELP if kind.has_sealed else _HELP_WITHOUT_SECRETS
+        self.name = str(self._rule.name)
 
     def run(self, edit: Editor) -> str:
         """Open the editor until the text can be written, or is left alone: "updated" or "unchanged"."""
@@ -121,7 +131,7 @@ class _Editing:
         complaints: list[str] = []
         while True:
             said = [f"# {printable(line)}" for line in complaints]
-            self._file.write_text("\n".join([*_HELP, *said, text]), encoding="utf-8")
+            self._file.write_text("\n".join([*self._help, *said, text]), encoding="utf-8")
             edit(self._file)
             edited = _read(self._file)
             if not edited.strip() or edited == self._original:
@@ -136,7 +146,8 @@ class _Editing:
     def _write(self, text: str) -> list[str]:
         """Nothing when it was written, else what is wrong with it, in lines."""
         # What can't be read at all is one complaint; its line is said as it is when the editor opens again.
-        read = read_rules(["-"], StringIO("\n" * (len(_HELP) + 1) + text))
+        shifted = StringIO("\n" * (len(self._help) + 1) + text)
+        read = read_files(self._kind.files, ["-"], shifted)
         if read.problems:
             return [str(error) for problem in read.problems for error in problem.errors]
         if len(read.wanted.drafts) != 1:
@@ -144,7 +155,7 @@ class _Editing:
         draft = read.wanted.drafts[0].draft
         if wrong := self._other_identity(draft):
             return wrong
-        warn_of_targets(RuleFiles(read.wanted, (), 1), self._settings)
+        self._kind.warn(Files(read.wanted, (), 1), self._settings)
         try:
             self._store.apply([Update(self._rule.id, draft, expect=self._offset)])
         except RevisionConflict:
@@ -158,8 +169,10 @@ class _Editing:
         self.name = draft.name
         return []
 
-    def _other_identity(self, draft: RuleDraft) -> list[str]:
-        same = {"id": (None, self._rule.id), "uid": (None, "", self._rule.uid)}
+    def _other_identity(self, draft: Any) -> list[str]:
+        same = {
+            name: (None, "", getattr(self._rule, name)) for name in ("id", "uid") if hasattr(self._rule, name)
+        }
         return [
             f"{name}: is the rule's own and stays {getattr(self._rule, name)}"
             for name, allowed in same.items()
@@ -174,9 +187,9 @@ class _Editing:
         return f"your text is in {name}"
 
 
-def _as_text(rule: TriggerRule) -> str:
+def _as_text(fields: Mapping[str, Any]) -> str:
     stream = StringIO()
-    write_yaml(exported(rule), stream)
+    write_yaml(fields, stream)
     return stream.getvalue().removeprefix("---\n")
 
 
