@@ -1,7 +1,6 @@
 """`tocsin topics apply|check`: Tocsin's own topics, made and kept as they must be, or only looked at."""
 
 import argparse
-import logging
 
 from processor.cli.errors import DONE, FAILED, CommandFailed
 from processor.cli.output import add_output_flag, print_rows
@@ -10,11 +9,11 @@ from processor.cli.waiting import add_timeout_flag
 from processor.kafka import topic_admin
 from processor.kafka.cluster import Cluster
 from processor.kafka.errors import KafkaFailure
+from processor.kafka.survey import survey
 from processor.settings import Settings
 
-log = logging.getLogger(__name__)
-
 COLUMNS = ("action", "name", "id", "reason")
+CHECKED = ("severity", "name", "id", "reason", "remedy")
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -39,10 +38,25 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         if args.action == "apply":
             rows = topic_admin.apply(settings, cluster, args.timeout.total_seconds())
         else:
-            rows = topic_admin.check(settings, cluster)
-            if warning := topic_admin.offsets_warning(cluster):
-                log.warning("%s", warning)
+            return _check(settings, cluster, args.output)
     except KafkaFailure as failure:
         raise CommandFailed(str(failure)) from None
-    print_rows([row._asdict() for row in rows], COLUMNS, args.output)
+    print_rows([{name: getattr(row, name) for name in COLUMNS} for row in rows], COLUMNS, args.output)
     return FAILED if any(row.action == "invalid" for row in rows) else DONE
+
+
+def _check(settings: Settings, cluster: Cluster, output: str) -> int:
+    """Each topic, then what else a person should change; only what is wrong makes it fail."""
+    rows = [
+        {
+            **row._asdict(),
+            "severity": "wrong" if row.action == "invalid" else "warning" if row.reason else "ok",
+        }
+        for row in topic_admin.check(settings, cluster)
+    ]
+    rows += [
+        {"action": "invalid" if one.severity == "wrong" else "unchanged", "id": None, **one._asdict()}
+        for one in survey(settings, cluster)
+    ]
+    print_rows(rows, CHECKED, output)
+    return FAILED if any(row["severity"] == "wrong" for row in rows) else DONE

@@ -64,6 +64,8 @@ class TopicInfo(NamedTuple):
     name: str
     id: str
     partitions: int
+    replicas: int = 0
+    """Of the partition that has fewest; 0 is not known."""
 
 
 class Cluster:
@@ -94,7 +96,12 @@ class Cluster:
             topic_id = str(topic.topic_id).replace("+", "-").replace("/", "_").rstrip("=")
             if topic_id == _NO_ID:
                 topic_id = f"{self.cluster_id(timeout=max(0.1, deadline - time.monotonic()))}/{name}"
-            infos[name] = TopicInfo(name, topic_id, len(topic.partitions))
+            infos[name] = TopicInfo(
+                name,
+                topic_id,
+                len(topic.partitions),
+                min((len(one.replicas) for one in topic.partitions), default=0),
+            )
         return infos
 
     def topic(self, name: str, *, timeout: float = TIMEOUT) -> TopicInfo | None:
@@ -120,6 +127,13 @@ class Cluster:
         broker = ConfigResource(ResourceType.BROKER, str(nodes[0].id))
         found = self._each(lambda left: self.admin.describe_configs([broker], request_timeout=left), deadline)
         return _values(found[broker])
+
+    def brokers(self, *, timeout: float = TIMEOUT) -> int:
+        """How many there are now."""
+        described = self._one(
+            lambda left: self.admin.describe_cluster(request_timeout=left), time.monotonic() + timeout
+        )
+        return len(described.nodes)
 
     def cluster_id(self, *, timeout: float = TIMEOUT) -> str:
         """The cluster's own id."""

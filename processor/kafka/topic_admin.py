@@ -7,17 +7,15 @@ import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from datetime import timedelta
 from typing import Literal, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
-from processor.durations import format_duration
 from processor.kafka.access import denied
 from processor.kafka.cluster import Cluster
-from processor.kafka.errors import FatalKafkaError, Kind, classify, error_of, unauthorized
+from processor.kafka.errors import Kind, classify, error_of, unauthorized
 from processor.kafka.topics import (
     Actual,
     Finding,
@@ -42,9 +40,6 @@ NOT_OURS_TO_SCAN = "does not exist, and event topics are yours to create (scanne
 _BEATEN = frozenset({KafkaError.TOPIC_ALREADY_EXISTS, KafkaError.INVALID_PARTITIONS})
 """Somebody else's apply was first, or an own change isn't seen everywhere yet: look again."""
 
-OFFSETS_KEPT = timedelta(days=7)
-"""For how long brokers must remember the offsets of a group that doesn't commit."""
-
 
 class Row(NamedTuple):
     """What was done to a topic, or is the matter with it."""
@@ -53,6 +48,8 @@ class Row(NamedTuple):
     name: str
     id: str | None
     reason: str
+    remedy: str = ""
+    """What to do about what is the matter, where check() found it."""
 
 
 def check(settings: Settings, cluster: Cluster) -> list[Row]:
@@ -77,24 +74,6 @@ def apply(settings: Settings, cluster: Cluster, timeout: float) -> list[Row]:
     wanted = wanted_topics(settings, actual)
     rows = [_Applying(settings, cluster, spec, timeout).apply() for spec in wanted]
     return [*rows, *_event_rows(settings, actual)]
-
-
-def offsets_warning(cluster: Cluster) -> str | None:
-    """Why the brokers forget a stopped group's offsets too soon; None when they don't, or don't tell."""
-    try:
-        config = cluster.broker_config()
-    except FatalKafkaError as failure:
-        return (
-            f"the brokers' settings were not looked at (DescribeConfigs on the cluster allows it): {failure}"
-        )
-    minutes = config.get("offsets.retention.minutes", "")
-    if not minutes.isdecimal() or timedelta(minutes=int(minutes)) >= OFFSETS_KEPT:
-        return None
-    return (
-        f"offsets.retention.minutes of the brokers is {minutes}: a group that is stopped for longer than "
-        f"{format_duration(timedelta(minutes=int(minutes)))} forgets where it was; set it to "
-        f"{OFFSETS_KEPT // timedelta(minutes=1)} or more"
-    )
 
 
 def require_topics(settings: Settings, role: Role, cluster: Cluster | None = None) -> None:
@@ -164,11 +143,21 @@ def _all(settings: Settings) -> list[str]:
 
 def _checked(step: Step, actual: Actual | None) -> Row:
     reasons = ["missing"] if step.create else [str(finding) for finding in step.findings]
-    return Row("invalid" if step.wrong else "unchanged", step.spec.name, _id(actual), "; ".join(reasons))
+    action: Action = "invalid" if step.wrong else "unchanged"
+    return Row(action, step.spec.name, _id(actual), "; ".join(reasons), _remedy(step) if step.wrong else "")
+
+
+def _remedy(step: Step) -> str:
+    if step.create or any(finding.remedy == "apply" for finding in step.findings):
+        return MEND
+    if any(finding.what == "partitions" and finding.remedy == "person" for finding in step.findings):
+        return f"delete it and {MEND}, or set another topics.prefix"
+    return f"change it, which `topics apply` never does (kafka-configs --alter --topic {step.spec.name})"
 
 
 def _event_rows(settings: Settings, actual: dict[str, Actual]) -> list[Row]:
-    return [Row("invalid", name, None, NOT_OURS) for name in missing_event_topics(settings, actual)]
+    remedy = "create it, or name the topics your events are in (matcher.event_topics)"
+    return [Row("invalid", name, None, NOT_OURS, remedy) for name in missing_event_topics(settings, actual)]
 
 
 def _id(actual: Actual | None) -> str | None:

@@ -7,9 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from processor.kafka import topic_admin
 from processor.kafka.cluster import Cluster
+from processor.kafka.survey import survey
 from processor.kafka.topic_admin import Role, Row, require_topics
 from processor.lifecycle import Refused
 from processor.settings import Settings
@@ -17,6 +19,7 @@ from tests.support.brokers import Broker, free_port
 from tests.support.processes import run_tocsin
 from tests.support.settings import settings_for
 from tests.support.topics import create_topic, grow_topic, topic_names
+from tests.support.waiting import wait_until
 
 
 class Installation:
@@ -49,6 +52,14 @@ class Installation:
 
     def make(self, name: str, config: Mapping[str, str] | None = None, partitions: int = 1) -> None:
         create_topic(self.bootstrap, self.prefix + name, partitions, config)
+
+    def alter(self, topic: str, name: str, value: str) -> None:
+        """Set one of a topic's settings, by its full name, and see it in force."""
+        entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+        resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+        for future in self.cluster.admin.incremental_alter_configs([resource]).values():
+            future.result(20)
+        wait_until(lambda: self.cluster.configs([topic])[topic].get(name) == value, 20)
 
     def _by_name(self, rows: list[Row]) -> dict[str, Row]:
         assert len({row.name for row in rows}) == len(rows)
@@ -266,11 +277,43 @@ def test_brokers_that_forget_offsets_soon_are_warned_of(broker: Broker, prefix: 
 
     installation = Installation(broker, prefix)
 
-    assert topic_admin.offsets_warning(installation.cluster) is None
-    warning = topic_admin.offsets_warning(Forgetful(installation.settings.kafka, "tests-forgetful"))
-    assert warning is not None
-    assert "offsets.retention.minutes of the brokers is 1440" in warning
+    def said(cluster: Cluster) -> list[str]:
+        return [one.reason for one in survey(installation.settings, cluster) if "offsets" in one.reason]
+
+    assert said(installation.cluster) == []
+    (warning,) = said(Forgetful(installation.settings.kafka, "tests-forgetful"))
+    assert "offsets.retention.minutes is 1440" in warning
     assert "1d" in warning
+
+
+@pytest.mark.real_kafka
+def test_check_says_what_would_not_outlive_a_broker_and_fails_for_what_is_wrong(
+    installation: Installation, tmp_path: Path
+) -> None:
+    def checked(expect: int) -> dict[str, dict[str, str]]:
+        given = installation.given
+        code, out, err = run_tocsin("topics", "check", "-o", "json", directory=tmp_path, settings=given)
+        assert code == expect, out + err
+        rows = json.loads(out)
+        keys = {"action", "name", "id", "reason", "severity", "remedy"}
+        assert all(set(row) == keys for row in rows)
+        return {row["name"]: row for row in rows if row["severity"] != "ok"}
+
+    installation.apply()
+    found = checked(0)
+    assert {(row["severity"], row["action"]) for row in found.values()} == {("warning", "unchanged")}
+    assert found["brokers"]["reason"].startswith("there is 1 broker: good for trying things out")
+
+    rules, jobs = installation.settings.topics.rules, installation.settings.topics.jobs
+    installation.alter(rules, "min.insync.replicas", "2")
+    installation.alter(jobs, "retention.ms", "3600000")
+    found = checked(1)
+    assert found[rules]["severity"] == "wrong"
+    assert found[rules]["reason"] == "min.insync.replicas is 2 with 1 replicas: no write is ever acknowledged"
+    assert found[rules]["remedy"].endswith("--add-config min.insync.replicas=1")
+    assert found[jobs]["severity"] == "wrong"
+    assert "retention.ms is 3600000 (1h), should be 2592000000 (30d) or more" in found[jobs]["reason"]
+    assert found[jobs]["remedy"].startswith("change it, which `topics apply` never does")
 
 
 def test_the_commands_print_rows_and_tell_by_their_exit_code(
@@ -281,7 +324,7 @@ def test_the_commands_print_rows_and_tell_by_their_exit_code(
 
     code, out, _ = tocsin("topics", "check", "-o", "json")
     assert code == 1
-    assert {row["reason"] for row in json.loads(out)} == {"missing"}
+    assert {row["reason"] for row in json.loads(out) if row["severity"] == "wrong"} == {"missing"}
 
     code, out, _ = tocsin("topics", "apply", "-o", "json")
     assert code == 0
@@ -291,8 +334,8 @@ def test_the_commands_print_rows_and_tell_by_their_exit_code(
 
     code, out, err = tocsin("topics", "check")
     assert (code, err) == (0, "")
-    assert out.splitlines()[0].split() == ["ACTION", "NAME", "ID", "REASON"]
-    assert len(out.splitlines()) == 1 + len(OWN)
+    assert out.splitlines()[0].split() == ["SEVERITY", "NAME", "ID", "REASON", "REMEDY"]
+    assert [line.split()[0] for line in out.splitlines()[1:]].count("ok") == len(OWN)
 
 
 def test_an_absent_broker_is_exit_code_1_and_one_line(tmp_path: Path) -> None:

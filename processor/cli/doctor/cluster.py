@@ -8,6 +8,7 @@ from processor.kafka import topic_admin
 from processor.kafka.cluster import Cluster
 from processor.kafka.errors import FatalKafkaError, KafkaFailure
 from processor.kafka.rights import claim, group_rights, topic_rights
+from processor.kafka.survey import survey
 from processor.settings import Settings
 
 _OWN: Final = ("DESCRIBE", "DESCRIBE_CONFIGS", "READ", "WRITE")
@@ -87,8 +88,6 @@ def look_at_transactions(settings: Settings, cluster: Cluster, timeout: float) -
 def _broker_settings(cluster: Cluster, timeout: float) -> Iterator[Finding]:
     try:
         interval = cluster.broker_config(timeout=timeout).get(_CLEANUP, "")
-        if warning := topic_admin.offsets_warning(cluster):
-            yield Finding("warning", "topics", "offsets of stopped groups", *_split(warning))
     except FatalKafkaError as failure:
         yield Finding(
             "skipped",
@@ -117,21 +116,12 @@ def look_at_topics(settings: Settings, cluster: Cluster) -> Iterator[Finding]:
             right += 1
             if row.reason:
                 yield Finding("warning", "topics", row.name, row.reason)
-        elif row.name in settings.matcher.event_topics:
-            yield Finding(
-                "wrong",
-                "topics",
-                row.name,
-                "does not exist",
-                "create it, or name the topics your events are in (matcher.event_topics)",
-            )
         else:
-            yield Finding("wrong", "topics", row.name, row.reason, topic_admin.MEND)
+            missing = row.name in settings.matcher.event_topics
+            yield Finding(
+                "wrong", "topics", row.name, "does not exist" if missing else row.reason, row.remedy
+            )
+    for concern in survey(settings, cluster):
+        yield Finding(concern.severity, "topics", concern.name, concern.reason, concern.remedy)
     if right:
         yield Finding("ok", "topics", f"{right} topics")
-
-
-def _split(warning: str) -> tuple[str, str]:
-    """A warning's reason and its remedy, which stands behind the last semicolon."""
-    reason, _, remedy = warning.rpartition("; ")
-    return (reason, remedy) if reason else (remedy, "")
