@@ -228,6 +228,56 @@ ROWS: Final[tuple[tuple[str, tuple[Panel, ...]], ...]] = (
         ),
     ),
     ("Admin", _processes(_of("admin"))),
+    (
+        "Scanner",
+        (
+            Panel(
+                "Lines",
+                "short",
+                "Log lines read per second, by node's scanner, and parts of lines that were too long.",
+                (
+                    ("{{instance}}", _rate("tocsin_scanner_lines_total", "instance")),
+                    ("cut", _rate("tocsin_scanner_cut_lines_total")),
+                ),
+            ),
+            Panel(
+                "Hits",
+                "short",
+                "Hits per second: those that became events, and those that didn't and why.",
+                (
+                    ("events", _rate("tocsin_scanner_hits_total")),
+                    ("held back by a cooldown", _rate("tocsin_scanner_suppressed_total")),
+                    ("dropped by a bucket", _rate("tocsin_scanner_dropped_total")),
+                    ("refused by Kafka", _rate("tocsin_scanner_refused_total")),
+                ),
+            ),
+            Panel(
+                "Logs",
+                "short",
+                "Logs that are being read, by scanner.",
+                (("{{instance}}", "tocsin_scanner_tails{#}"),),
+            ),
+            Panel(
+                "Waiting for Kafka",
+                "s",
+                "For how long the oldest lines that are read have waited for their events' acknowledgement.",
+                (("{{instance}}", "tocsin_scanner_lag_seconds{#}"),),
+            ),
+            Panel(
+                "Logs gone unread",
+                "short",
+                "Parts of logs per second that went away before they were read.",
+                (("{{instance}}", _rate("tocsin_scanner_lost_total", "instance")),),
+            ),
+            Panel(
+                "Bytes gone unread",
+                "Bps",
+                "The same in bytes, where their size is known.",
+                (("{{instance}}", _rate("tocsin_scanner_lost_bytes_total", "instance")),),
+            ),
+            *_processes(_of("scanner")),
+        ),
+    ),
 )
 """Rows in their order: title and panels."""
 

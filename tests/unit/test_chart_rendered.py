@@ -3,6 +3,7 @@
 import pytest
 import yaml
 
+from processor.cli.main import parse
 from processor.kafka.topics import wanted_topics
 from processor.scanning.own import is_own
 from processor.settings import Settings
@@ -246,6 +247,15 @@ def test_scanner_leaves_out_the_logs_of_the_release_by_their_containers_names(na
     specs = [spec for one in render(files=(f"ci/{name}",)) if (spec := pod_spec(one))]
 
     assert all(is_own({}, "", container["name"]) for spec in specs for container in spec["containers"])
+
+
+@needs_helm
+@pytest.mark.parametrize("name", CASES)
+def test_commands_of_pods_are_ones_that_there_are(name: str) -> None:
+    commands = [spec["containers"][0]["args"] for o in render(files=(f"ci/{name}",)) if (spec := pod_spec(o))]
+
+    for command in commands:
+        assert parse(command).command == command[0]
 
 
 @needs_helm
