@@ -50,8 +50,10 @@ class OwnEngine:
                 left = self.docker("ps", "--all", "--quiet").split()
                 self.docker("rm", "--force", "--volumes", *left)
             self.stop(signal.SIGTERM)
-        for mounted in self._directory.glob("exec/netns/*"):
-            subprocess.run(["umount", mounted], capture_output=True, check=False)
+        # The engine mounts its data directory on itself, and its containers' networks; a directory that is
+        # mounted can't be removed.
+        for mounted in [*self._directory.glob("exec/netns/*"), self._directory / "root"]:
+            subprocess.run(["umount", "--lazy", mounted], capture_output=True, check=False)
         REAPER.release("directory", self._directory)
 
     def start(self) -> None:
