@@ -67,6 +67,7 @@ FORMS: Final[dict[str, dict[str, Any]]] = {
     "*.podDisruptionBudget.maxUnavailable": {"type": ["integer", "string"]},
     "scanner.maxUnavailable": {"type": ["integer", "string"]},
     "scanner.logsPath": {"type": "string", "pattern": "^/."},
+    "scanner.linkedPaths": {"type": "array", "items": {"type": "string", "pattern": "^/."}},
     "scanner.statePath": {"type": "string", "pattern": "^/."},
     "*.affinity": _ANY,
     "*.env": {"type": "array", "items": {"type": "object", "required": ["name"]}},
