@@ -9,7 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
-from benchmarks import changes, engine, isolation, latency, matcher, scanner_docker, sender, waiting, workload
+from benchmarks import (
+    changes,
+    engine,
+    isolation,
+    latency,
+    matcher,
+    scanner_cri,
+    scanner_docker,
+    sender,
+    waiting,
+    workload,
+)
 from benchmarks.ground import ROOT, Ground, say
 from benchmarks.report import Report
 from benchmarks.scale import QUICK, WHOLE, Scale
@@ -25,7 +36,7 @@ def _engine(_: Ground, scale: Scale, report: Report) -> None:
 GROUPS: dict[str, tuple[Scenario, ...]] = {
     "matcher": (matcher.run, latency.run, _engine),
     "sender": (sender.run, isolation.run, waiting.run),
-    "scanner": (scanner_docker.run,),
+    "scanner": (scanner_cri.run, scanner_docker.run),
 }
 PARTS: dict[str, tuple[Scenario, ...]] = {
     "throughput": (matcher.run,),
@@ -35,6 +46,7 @@ PARTS: dict[str, tuple[Scenario, ...]] = {
     "isolation": (isolation.run,),
     "waiting": (waiting.run,),
     "docker": (scanner_docker.run,),
+    "cri": (scanner_cri.run,),
 }
 
 

@@ -30,7 +30,7 @@ TIMEOUT = 60.0
 KEY = "bench:" + "YmVuY2htYXJrcy1vbmx5LW5vdC1hLXNlY3JldC1rZXk="
 """Seals the rules' secrets; 32 bytes that protect nothing."""
 
-Role = Literal["matcher", "sender"]
+Role = Literal["matcher", "sender", "scanner"]
 
 
 class Ground:
