@@ -9,6 +9,8 @@ import jsonschema_rs
 import pytest
 import yaml
 
+from processor.rules import RuleDraft
+from processor.scanning.rule import ScanDraft
 from processor.settings import Settings
 from processor.settings_sources import settings_of
 from tests.support.chart_reference import WRITTEN, documented_values
@@ -47,6 +49,15 @@ def test_every_value_has_a_comment() -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_example_values_are_accepted(name: str) -> None:
     assert list(schema().iter_errors(values(f"ci/{name}"))) == []
+
+
+def test_rules_in_example_values_are_rules() -> None:
+    examples = [values(f"ci/{name}") for name in CASES]
+    rules = [RuleDraft.model_validate(rule) for one in examples for rule in one.get("rules", [])]
+    scan_rules = [ScanDraft.model_validate(rule) for one in examples for rule in one.get("scanRules", [])]
+
+    assert rules
+    assert scan_rules
 
 
 def test_there_are_examples_of_what_people_run() -> None:
