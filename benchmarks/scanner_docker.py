@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import uvloop
@@ -19,7 +20,14 @@ import uvloop
 from benchmarks.ground import Ground, say
 from benchmarks.report import Report, Target, count, us
 from benchmarks.scale import Scale
+from processor.patterns import Compiler
+from processor.patterns.sets import SetCompiler
+from processor.scanning.cooldown import Cooldowns
+from processor.scanning.engine import Engine as ScanEngine
+from processor.scanning.engine import Now
+from processor.scanning.finder import Finder, build
 from processor.scanning.lines import Lines, Position, Tail
+from processor.scanning.rule import ScanRule
 from processor.scanning.sources.docker import DockerSource
 from processor.scanning.sources.docker_engine import Engine
 
@@ -29,6 +37,7 @@ LINES = 300_000
 LABEL = "tocsin-bench"
 TARGET = 50_000.0
 """Lines a second of one core."""
+RULES = 100
 LIMIT = 120.0
 """Seconds that one reading may take."""
 
@@ -76,21 +85,24 @@ def run(ground: Ground, scale: Scale, report: Report) -> None:
         say(f"scanner from Docker: skipped, {reason}")
         return
     name = f"tocsin-bench-{uuid.uuid4().hex[:8]}"
+    compiler = Compiler()
     try:
         for kind, options in (("without a terminal", ()), ("with a terminal", ("--tty",))):
             say(f"scanner from Docker, {kind}: {LINES:,} lines")
             _print_lines(name, options)
             ours, bare = list[Reading](), list[Reading]()
+            judged = list[Reading]()
             for _ in range(scale.rounds):
                 bare.append(_measured(_bare, name))
                 ours.append(_measured(_source, name))
+                judged.append(_measured(partial(_judged, compiler), name))
             _docker("rm", "--force", "--volumes", name)
             what = f"{LINES:,} lines of 100 bytes, json-file, {kind}"
             report.alone(
                 "lines from the Docker API",
-                what,
-                "lines per second of CPU",
-                [1 / each.cpu for each in ours],
+                f"{what}, {RULES} scan rules, 1 % hits",
+                "lines read and judged per second of CPU",
+                [1 / each.cpu for each in judged],
                 count,
                 target=Target("≥", TARGET, count),
             )
@@ -111,6 +123,7 @@ def run(ground: Ground, scale: Scale, report: Report) -> None:
                 count,
             )
     finally:
+        compiler.close()
         with suppress(subprocess.SubprocessError):
             _docker("rm", "--force", "--volumes", name)
 
@@ -123,12 +136,44 @@ def _measured(read: Reader, container: str) -> Reading:
     return Reading((time.process_time() - cpu) / LINES, (time.monotonic() - began) / LINES)
 
 
+class Judging(Counting):
+    """Judges the lines by RULES scan rules, of which one fires on every hundredth line."""
+
+    def __init__(self, compiler: Compiler) -> None:
+        super().__init__()
+        finder = Finder()
+        self._engine = ScanEngine(finder, "bench", LINES, LINES, Cooldowns())
+        patterns = ["line [0-9]*00 of", *(rf"order-{n} failed: code (\d+)" for n in range(1, RULES))]
+        rules = [{"id": n + 1, "name": f"rule-{n}", "pattern": each} for n, each in enumerate(patterns)]
+        self._engine.update(ScanRule.model_validate(rule) for rule in rules)
+        job = finder.next_job()
+        if job is not None:
+            finder.install(build(job, SetCompiler(compiler)))
+        self.events = 0
+
+    async def take(self, lines: Lines) -> None:
+        """Judges, and counts."""
+        self.events += len(self._engine.judge(lines, Now("", 0)).events)
+        await super().take(lines)
+
+
+async def _judged(compiler: Compiler, container: str) -> int:
+    sink = Judging(compiler)
+    lines = await _read(container, sink)
+    if sink.events != LINES // 100:
+        raise RuntimeError(f"{sink.events:,} events of {LINES // 100:,} hits")
+    return lines
+
+
 async def _source(container: str) -> int:
+    return await _read(container, Counting())
+
+
+async def _read(container: str, sink: Counting) -> int:
     def others(labels: Mapping[str, str], image: str, name: str) -> bool:
         del labels, image
         return name != container
 
-    sink = Counting()
     task = asyncio.create_task(DockerSource(SOCKET, others, 0).run(sink))
     await sink.done.wait()
     task.cancel()

@@ -5,13 +5,15 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from benchmarks.usage import resident_mib
 from tests.support.brokers import Broker
-from tests.support.docker_containers import Containers, missing
+from tests.support.docker_containers import Containers, docker, missing
 from tests.support.processes import Spawn
 from tests.support.receiver import Receiver
 from tests.support.records import Record, produce
@@ -93,3 +95,26 @@ def test_every_matching_line_of_a_burst_becomes_an_event_though_the_scanner_is_k
         assert min(moment - logged for moment in killed if moment > logged) < 2.5
     assert running.metric("tocsin_scanner_lost_total") == 0
     assert running.stop() == 0
+
+
+@pytest.mark.soak
+def test_two_hundred_containers_are_scanned_in_a_hundred_and_fifty_megabytes(
+    containers: Containers, broker: Broker, prefix: str, spawn: Spawn, tmp_path: Path
+) -> None:
+    scanner = {"sources": ["docker"], "bucket_rate": 1_000_000, "bucket_burst": 1_000_000}
+    site = ScannerSite(broker.bootstrap, prefix, tmp_path, scanner=scanner)
+    site.put_rule(1, "^line [0-9]*7 of")
+    running = site.start(spawn).wait_ready()
+    with ThreadPoolExecutor(4) as pool:
+        script = "seq -f 'line %.0f of a burst, as long as lines of a log are in real life' 1 2000; sleep 600"
+        made = list(pool.map(lambda number: containers.create(f"c{number}", script), range(200)))
+    for at in range(0, 200, 20):
+        docker("start", *made[at : at + 20])
+    wait_until(lambda: running.metric("tocsin_scanner_tails") >= 200, 60)
+    wait_until(lambda: len(site.events()) >= 200 * 200, 120, lambda: f"{len(site.events())}", every=0.5)
+    assert Counter(event["source"] for event in site.events()) == {
+        containers.name(f"c{number}"): 200 for number in range(200)
+    }
+    resident = resident_mib(running.pid)
+    print(f"200 tails, {running.metric('tocsin_scanner_lines_total'):.0f} lines: {resident:.0f} MiB")
+    assert resident <= 150
