@@ -44,7 +44,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         site = Site(namespace, tmp_path_factory.mktemp("kubernetes"))
         site.start_kafka(PARTITIONS)
         namespace.run_pod("receiver", script=PROGRAMS / "receiver.py", arguments=("8080",), port=8080)
-        site.install(values(IMAGE, {"rules": [LOAD]}))
+        site.install(values(site.bootstrap, IMAGE, {"rules": [LOAD]}))
         yield site
 
 
@@ -60,7 +60,10 @@ def test_helm_test_passes(site: Site) -> None:
 
 def test_an_upgrade_under_load_loses_nothing_and_doubles_no_job(site: Site) -> None:
     load = site.start_load(RATE)
-    site.install(values(NEXT_IMAGE, {"rules": [CHANGED, rule("more", "/more", "^more$")]}), upgrade=True)
+    site.install(
+        values(site.bootstrap, NEXT_IMAGE, {"rules": [CHANGED, rule("more", "/more", "^more$")]}),
+        upgrade=True,
+    )
     wait_until(lambda: site.received("/load2")["requests"] > 0, 60, "the changed rule is in force")
     acknowledged = site.stop_load(load)
 
@@ -77,7 +80,7 @@ def test_scaling_matchers_under_load_loses_nothing_and_doubles_no_job(site: Site
     load = site.start_load(RATE)
     for replicas in (1, 3, 1):
         scaled = {"matcher": {"scaling": {"replicas": replicas}}}
-        site.install(values(NEXT_IMAGE, {"rules": [CHANGED]}, scaled), upgrade=True)
+        site.install(values(site.bootstrap, NEXT_IMAGE, {"rules": [CHANGED]}, scaled), upgrade=True)
         selector = f"app.kubernetes.io/instance={RELEASE},app.kubernetes.io/component=matcher"
         wait_until(partial(_are, site, selector, replicas), 60, f"there are {replicas} matchers")
     acknowledged = site.stop_load(load)
@@ -104,7 +107,7 @@ def test_network_policies_let_through_what_is_meant_and_nothing_else(site: Site)
     assert connects("stranger", address, 9464) == "open"
     allowed = {"podSelector": {"matchLabels": {"app": "prometheus"}}}
     policy = {"networkPolicy": {"telemetry": {"from": [allowed]}}}
-    site.install(values(NEXT_IMAGE, policy, {"rules": [CHANGED]}), upgrade=True)
+    site.install(values(site.bootstrap, NEXT_IMAGE, policy, {"rules": [CHANGED]}), upgrade=True)
     address = namespace.get("pod", sender)["status"]["podIP"]
     wait_until(lambda: connects("stranger", address, 9464) == "TimeoutError", 30, "telemetry is closed")
 
@@ -114,9 +117,9 @@ def test_the_scanner_turns_a_pods_line_into_a_webhook(site: Site, tmp_path: Path
     with Namespace(f"{site.namespace.name}-scan", security="privileged") as other:
         scanner = Site(other, tmp_path)
         scanned = values(
+            site.bootstrap,
             NEXT_IMAGE,
             {
-                "config": {"kafka": {"bootstrap_servers": f"kafka.{site.namespace.name}.svc:9092"}},
                 "matcher": {"enabled": False},
                 "sender": {"enabled": False},
                 "scanner": {"enabled": True, "statePath": f"/tmp/{other.name}"},

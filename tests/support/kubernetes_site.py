@@ -15,7 +15,6 @@ from tests.support.waiting import wait_until
 ROOT = Path(__file__).parents[2]
 CHART = str(ROOT / "helm" / "tocsin")
 PROGRAMS = ROOT / "tests" / "kubernetes"
-BOOTSTRAP = "kafka:9092"
 RELEASE = "tocsin"
 TOPICS = "/opt/kafka/bin/kafka-topics.sh --bootstrap-server localhost:9092"
 
@@ -38,12 +37,14 @@ class Site:
         self._directory = directory
         self._numbers = itertools.count(1)
         self._next_event = 0
+        # Whole, so that the broker can be reached from another namespace by the name it gives itself.
+        self.bootstrap = f"kafka.{namespace.name}.svc:9092"
 
     def start_kafka(self, partitions: int) -> None:
         """A broker in a pod, and the event topic."""
         env = {
             **ENVIRONMENT,
-            "KAFKA_ADVERTISED_LISTENERS": f"PLAINTEXT://{BOOTSTRAP},BROKER://localhost:19092",
+            "KAFKA_ADVERTISED_LISTENERS": f"PLAINTEXT://{self.bootstrap},BROKER://localhost:19092",
             "KAFKA_HEAP_OPTS": "-Xms256m -Xmx512m",
         }
         self.namespace.run_pod("kafka", image=KAFKA_IMAGE, env=env, port=9092)
@@ -95,7 +96,7 @@ class Site:
 
     def _generate(self, rate: int, most: int) -> str:
         pod = f"load-{next(self._numbers)}"
-        arguments = (BOOTSTRAP, "event-log", str(rate), str(most), str(self._next_event))
+        arguments = (self.bootstrap, "event-log", str(rate), str(most), str(self._next_event))
         self.namespace.run_pod(pod, script=PROGRAMS / "generator.py", arguments=arguments, restart=False)
         return pod
 
@@ -123,13 +124,13 @@ class Site:
         assert sorted(numbers) == sorted(expected), "an event fired two versions of the rule"
 
 
-def values(image: str, *changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Values for an installation on the site's Kafka whose senders may call the site's receiver."""
+def values(bootstrap: str, image: str, *changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Values for an installation on this Kafka whose senders may call the site's receiver."""
     repository, _, tag = image.rpartition(":")
     merged: dict[str, Any] = {
         "image": {"repository": repository, "tag": tag},
         "config": {
-            "kafka": {"bootstrap_servers": BOOTSTRAP},
+            "kafka": {"bootstrap_servers": bootstrap},
             "topics": {"replication_factor": 1},
             "matcher": {"start_from": "earliest"},
             "sender": {"egress": {"allow_hosts": ["receiver"]}, "retry_schedule": ["1s", "5s"]},
