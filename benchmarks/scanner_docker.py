@@ -64,6 +64,11 @@ class Counting:
         del key
         return None
 
+    def known(self, prefix: str) -> list[str]:
+        """Nothing."""
+        del prefix
+        return []
+
     async def take(self, lines: Lines) -> None:
         """Counts."""
         self.lines += len(lines.texts)

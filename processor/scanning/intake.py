@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final, Protocol
 
@@ -82,6 +82,10 @@ class Intake:
     def position(self, key: str) -> Position | None:
         """See lines.Sink."""
         return self._ledger.positions.get(key)
+
+    def known(self, prefix: str) -> Sequence[str]:
+        """See lines.Sink."""
+        return [key for key in self._ledger.positions if key.startswith(prefix)]
 
     async def take(self, lines: Lines) -> None:
         """See lines.Sink."""

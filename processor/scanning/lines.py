@@ -61,6 +61,10 @@ class Sink(Protocol):
         """
         ...
 
+    def known(self, prefix: str) -> Sequence[str]:
+        """The keys that begin like this and have a position: what was read by an earlier process, too."""
+        ...
+
     async def take(self, lines: Lines) -> None:
         """Judge these lines and hand their events to Kafka. Returns when the next ones may be read: a source
         that awaits it never has more than one portion of a tail in memory, whatever Kafka does.

@@ -141,6 +141,23 @@ def test_what_was_printed_while_nobody_read_is_read_later(containers: Containers
     assert sink.losses == []
 
 
+def test_a_container_that_was_removed_while_nobody_read_is_counted_and_forgotten(
+    containers: Containers,
+) -> None:
+    sink = Collected()
+    begin = time.time()
+    with Reading(sink, containers.run_id, begin=begin).ready():
+        brief = containers.run("brief", "echo one; read -r go; echo two", "--interactive")
+        kept = containers.run("kept", "echo one; sleep 600")
+        for name in ("brief", "kept"):
+            sink.wait_for(containers.name(name), 1)
+    docker("rm", "--force", brief)
+    with Reading(sink, containers.run_id, begin=begin).ready():
+        pass
+    assert sink.losses == [(f"docker/{brief}", 0)]
+    assert list(sink.positions) == [f"docker/{kept}"]
+
+
 def test_what_was_there_before_the_first_reader_is_not_read(containers: Containers) -> None:
     container = containers.run("early", "echo before; read -r go; echo after", "--interactive")
     wait_until(lambda: "before" in docker("logs", container))

@@ -38,6 +38,9 @@ class Collected:
     def position(self, key: str) -> Position | None:
         return self.positions.get(key)
 
+    def known(self, prefix: str) -> list[str]:
+        return [key for key in self.positions if key.startswith(prefix)]
+
     async def take(self, lines: Lines) -> None:
         if not self.may_go_on.is_set():
             await asyncio.to_thread(self.may_go_on.wait, 60)

@@ -19,6 +19,9 @@ class LinesSink:
     def position(self, key: str) -> Position | None:
         return self.positions.get(key)
 
+    def known(self, prefix: str) -> list[str]:
+        return [key for key in self.positions if key.startswith(prefix)]
+
     async def take(self, lines: Lines) -> None:
         assert lines.texts
         assert len(lines.texts) == len(lines.streams) == len(lines.times)

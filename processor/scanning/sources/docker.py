@@ -26,6 +26,7 @@ Own = Callable[[Mapping[str, str], str, str], bool]
 
 COMPOSE_SERVICE: Final = "com.docker.compose.service"
 
+_PREFIX: Final = "docker/"
 _LIST_EVERY: Final = 5.0
 _LIST_APART: Final = 0.1
 _LONGEST_WAIT: Final = 10.0
@@ -67,11 +68,15 @@ class DockerSource:
             await self._list(engine, sink, tasks)
 
     async def _list(self, engine: Engine, sink: Sink, tasks: asyncio.TaskGroup) -> None:
-        wait = 0.5
+        wait, is_first = 0.5, True
         while True:
             self._news.clear()
             try:
-                self._compare(await engine.containers(), engine, sink, tasks)
+                listed = await engine.containers()
+                if is_first:
+                    self._forget(listed, sink)
+                    is_first = False
+                self._compare(listed, engine, sink, tasks)
             except EngineError as error:
                 if self._trouble != str(error):
                     LOG.warning("containers can't be listed: %s", error)
@@ -104,6 +109,15 @@ class DockerSource:
             await asyncio.sleep(wait * random.uniform(0.8, 1.2))
             wait = min(wait * 2, _LONGEST_WAIT)
 
+    def _forget(self, listed: Sequence[Listed], sink: Sink) -> None:
+        """Containers that were removed while nobody looked: who knows whether they were read to the end."""
+        there = {f"{_PREFIX}{each.id}" for each in listed}
+        for key in sink.known(_PREFIX):
+            if key not in there:
+                tail = Tail(key, key)
+                sink.lost(tail, 0)
+                sink.gone(tail)
+
     def _compare(
         self, listed: Sequence[Listed], engine: Engine, sink: Sink, tasks: asyncio.TaskGroup
     ) -> None:
@@ -112,7 +126,7 @@ class DockerSource:
             if self._own(each.labels, each.image, each.name):
                 continue
             tail = Tail(
-                key=f"docker/{each.id}",
+                key=f"{_PREFIX}{each.id}",
                 workload=each.labels.get(COMPOSE_SERVICE) or each.name,
                 container=each.name,
                 image=each.image,
