@@ -250,7 +250,9 @@ class Building(ABC, Generic[R, D, C]):
 
     def _update(self, change: Update[D]) -> None:
         rule_id, draft = change.id, change.draft
-        current, offset = self._standing(str(rule_id).encode())
+        key = str(rule_id).encode()
+        self._touch_once(key, rule_id)
+        current, offset = self._standing(key)
         self._expect(change.expect, offset, f"rule {rule_id}")
         valid = None if isinstance(current, InvalidRule) else current
         self._claim_name(draft.identity, valid)
@@ -266,6 +268,7 @@ class Building(ABC, Generic[R, D, C]):
 
     def _delete(self, change: Delete) -> None:
         current, offset = self._standing(change.key)
+        self._touch_once(change.key, current.id)
         self._expect(change.expect, offset, f"rule {current.id}")
         along = self._along(current)
         for other in along:

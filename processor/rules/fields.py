@@ -51,6 +51,15 @@ def wrong_at(message: str, *place: int | str) -> PydanticCustomError:
     return PydanticCustomError("rule_field", "{message}", {"message": message, "place": place})
 
 
+def without_kind(record: object, kind: str) -> object:
+    """A record's fields without `kind`, which may be left out but not be another one."""
+    if not isinstance(record, dict) or "kind" not in record:
+        return record
+    if record["kind"] != kind:
+        raise wrong(f"kind must be {kind}, or be left out")
+    return {name: value for name, value in record.items() if name != "kind"}
+
+
 def format_time(moment: datetime) -> str:
     """RFC 3339 in UTC, with a fraction only where there is one."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -31,6 +31,7 @@ from processor.rules.fields import (
     Text,
     Uid,
     null_as,
+    without_kind,
     wrong,
 )
 from processor.rules.headers import MAX_HEADERS
@@ -126,11 +127,7 @@ class RuleFields(_Part):
     @model_validator(mode="before")
     @classmethod
     def _of_this_kind(cls, record: object) -> object:
-        if not isinstance(record, dict) or "kind" not in record:
-            return record
-        if record["kind"] != KIND:
-            raise wrong(f"kind must be {KIND}, or be left out")
-        return {name: value for name, value in record.items() if name != "kind"}
+        return without_kind(record, KIND)
 
     @property
     def identity(self) -> str:

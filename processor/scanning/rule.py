@@ -33,6 +33,7 @@ from processor.rules.fields import (
     RuleId,
     Text,
     null_as,
+    without_kind,
     wrong,
     wrong_at,
 )
@@ -122,11 +123,7 @@ class ScanRuleFields(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _of_this_kind(cls, record: object) -> object:
-        if not isinstance(record, dict) or "kind" not in record:
-            return record
-        if record["kind"] != KIND:
-            raise wrong(f"kind must be {KIND}, or be left out")
-        return {name: value for name, value in record.items() if name != "kind"}
+        return without_kind(record, KIND)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -142,6 +142,12 @@ def test_override_that_is_changed_in_the_same_write_is_not_deleted_silently() ->
         build(changes, table().snapshot(), writer())
 
 
+def test_override_that_went_along_in_the_same_write_is_left_to_the_next_one() -> None:
+    changes: list[ScanChange] = [Delete(b"1"), Update(3, draft("oom", workload="shop/api", overrides=1))]
+    with pytest.raises(ChangedTwice):
+        build(changes, table().snapshot(), writer())
+
+
 def test_override_that_is_let_go_in_the_same_write_stays() -> None:
     there = table()
     applied(there, Update(3, draft("oom", workload="shop/api")), Delete(b"1"))

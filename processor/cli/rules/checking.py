@@ -12,7 +12,6 @@ from processor.cli.rules.kind import AnyFiles, Kind, kind_of
 from processor.egress import EgressPolicy
 from processor.rules import files
 from processor.rules.files import (
-    TRIGGER_RULES,
     DocumentProblem,
     FileKind,
     Files,
@@ -47,11 +46,6 @@ def add_file_flag(parser: argparse.ArgumentParser) -> None:
         metavar="FILE|DIR|-",
         help="a rules file (YAML or JSON), a directory of them, or - for standard input; may be repeated",
     )
-
-
-def read_files(sources: Iterable[str]) -> RuleFiles:
-    """Read files of trigger rules; CommandFailed when one isn't there."""
-    return read_files_of(TRIGGER_RULES, sources)
 
 
 def read_files_of(

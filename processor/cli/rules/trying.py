@@ -6,11 +6,13 @@ import sys
 from collections.abc import Sequence
 
 from processor.cli.errors import CommandFailed
-from processor.cli.rules.checking import read_files, refuse
+from processor.cli.rules.checking import read_files_of, refuse
 from processor.cli.rules.store import rule_store
 from processor.events import EventDecoder, EventFields
 from processor.matching.trial import as_rules
 from processor.rules import TriggerRule
+from processor.rules.files import TRIGGER_RULES, FileKind, M
+from processor.rules.planning import SourcedDraft
 from processor.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -23,7 +25,12 @@ def add_rule_flag(parser: argparse.ArgumentParser, help_text: str) -> None:
 
 def rules_of_files(sources: Sequence[str]) -> list[TriggerRule]:
     """The rules in these files; if one is invalid, says what is wrong with each and fails the command."""
-    read = read_files(sources)
+    return as_rules(sourced.draft for sourced in drafts_of_files(TRIGGER_RULES, sources))
+
+
+def drafts_of_files(kind: FileKind[M], sources: Sequence[str]) -> Sequence[SourcedDraft[M]]:
+    """The same for any kind of rules, as drafts; at least one."""
+    read = read_files_of(kind, sources)
     if read.problems:
         for problem in read.problems:
             for line in problem.lines():
@@ -31,7 +38,7 @@ def rules_of_files(sources: Sequence[str]) -> list[TriggerRule]:
         raise refuse(read.problems, read.documents, "")
     if not read.wanted.drafts:
         raise CommandFailed(f"there are no rules in {', '.join(sources)}")
-    return as_rules(sourced.draft for sourced in read.wanted.drafts)
+    return read.wanted.drafts
 
 
 def rules_of_table(args: argparse.Namespace, settings: Settings) -> list[TriggerRule]:

@@ -11,9 +11,8 @@ import msgspec
 from processor.cli.errors import DONE, CommandFailed, UsageError
 from processor.cli.output import add_output_flag, print_rows
 from processor.cli.parser import Subparsers
-from processor.cli.rules.checking import read_files_of, refuse
 from processor.cli.rules.store import table_store
-from processor.cli.rules.trying import add_rule_flag
+from processor.cli.rules.trying import add_rule_flag, drafts_of_files
 from processor.cli.scan_rules.kind import SCAN
 from processor.cli.waiting import add_timeout_flag
 from processor.rules.fields import MAX_ID, format_time
@@ -102,17 +101,7 @@ def _row(
 
 
 def _of_files(sources: Sequence[str]) -> list[ScanRule]:
-    """The rules in these files, each with an id of its own; if one is invalid, says what is wrong with each
-    and fails the command.
-    """
-    read = read_files_of(SCAN.files, sources)
-    if read.problems:
-        for problem in read.problems:
-            for line in problem.lines():
-                print(line, file=sys.stderr)
-        raise refuse(read.problems, read.documents, "")
-    if not read.wanted.drafts:
-        raise CommandFailed(f"there are no rules in {', '.join(sources)}")
+    """The rules in these files, each with an id of its own."""
     return [
         one.draft.to_rule(
             # Apart from ids that the files themselves speak of.
@@ -122,7 +111,7 @@ def _of_files(sources: Sequence[str]) -> list[ScanRule]:
             updated_at=None,
             overrides=one.draft.overrides,
         )
-        for number, one in enumerate(read.wanted.drafts, 1)
+        for number, one in enumerate(drafts_of_files(SCAN.files, sources), 1)
     ]
 
 
