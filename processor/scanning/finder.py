@@ -102,6 +102,8 @@ class Finder:
         self._known: Mapping[str, int] = {}
         self._compiled = Compiled(Job(()))
         self._search = Confirmers().search
+        self._alone = 0
+        self._stale = False
         self._wasted = 0
         self._sample: deque[bytes] = deque(maxlen=SAMPLE)
         self._others_for: tuple[Wanted, bool] = ({}, False)
@@ -109,16 +111,17 @@ class Finder:
     def keep(self, sources: Iterable[str]) -> None:
         """From now on these patterns (known to be accepted) are looked for, at once."""
         self._sources = tuple(dict.fromkeys(sources))
+        self._compare()
 
     @property
     def alone(self) -> int:
         """How many are asked one by one at the moment."""
-        return sum(source not in self._known for source in self._sources)
+        return self._alone
 
     def next_job(self) -> Job | None:
         """What is to be compiled now, None if nothing."""
         current = self._compiled.job
-        if frozenset(self._sources) != frozenset(current.sources):
+        if self._stale:
             return Job(self._sources)
         if self._wasted > WASTE + WASTE_PER_PATTERN * len(self._sources) and not current.sample:
             return Job(self._sources, tuple(self._sample))
@@ -130,6 +133,11 @@ class Finder:
         self._known = {source: number for number, source in enumerate(compiled.job.sources)}
         self._wasted = 0
         self._others_for = ({}, False)
+        self._compare()
+
+    def _compare(self) -> None:
+        self._alone = sum(source not in self._known for source in self._sources)
+        self._stale = self._alone > 0 or len(self._sources) != len(self._known)
 
     def among(self, texts: Sequence[bytes], wanted: Wanted) -> Found:
         """Which of the `wanted` patterns each text (valid UTF-8) holds. Linear in the texts."""

@@ -79,6 +79,11 @@ class Intake:
         """The rules are there: from now on lines are taken."""
         self._ruled.set()
 
+    @property
+    def begun(self) -> bool:
+        """Whether lines are taken."""
+        return self._ruled.is_set()
+
     def position(self, key: str) -> Position | None:
         """See lines.Sink."""
         return self._ledger.positions.get(key)

@@ -118,7 +118,7 @@ class ScannerLoop:
 
     async def _rules(self) -> None:
         parts = self._parts
-        begun: float | None = None
+        warm_by: float | None = None
         while True:
             parts.beat.beat(time.monotonic())
             if (failure := parts.failed()) is not None:
@@ -129,10 +129,10 @@ class ScannerLoop:
                 parts.engine.update(now[1])
                 self._changed.set()
                 parts.table.met()
-            if self._seen != -1 and begun is None:
-                begun = time.monotonic()
-            if begun is not None and (parts.finder.alone <= FEW or time.monotonic() - begun > WARM_UP):
-                self._intake.begin()
+            if self._seen != -1 and not self._intake.begun:
+                warm_by = warm_by or time.monotonic() + WARM_UP
+                if parts.finder.alone <= FEW or time.monotonic() > warm_by:
+                    self._intake.begin()
             if parts.finder.next_job() is not None:
                 self._changed.set()
             await asyncio.sleep(LOOK)

@@ -24,6 +24,9 @@ from processor.scanning.sources.polling import FileTail, read_in_turn
 
 LOG = logging.getLogger(__name__)
 
+CRI_KEY: Final = "cri/"
+"""What the keys of its tails begin with; the path below the root follows."""
+
 _LOOK_EVERY: Final = 2.0
 _FILE: Final = re.compile(r"(\d+)\.log(?:\.(\d{8}-\d{6}))?(?:\.gz)?")
 _PATIENCE: Final = 0.2
@@ -106,7 +109,7 @@ class CriSource:
             self._left_out.add(directory)
             return
         tail = Tail(
-            key=f"cri/{directory.parent.name}/{directory.name}",
+            key=f"{CRI_KEY}{directory.parent.name}/{directory.name}",
             workload=about.workload,
             container=path.container,
             image=about.image,
