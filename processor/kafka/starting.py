@@ -38,8 +38,16 @@ def metadata_for(topic_id: str, rest: str = "") -> str:
 
 
 def split_metadata(metadata: str) -> tuple[str | None, str]:
-    """(topic id, rest); (None, "") for commits that a tool made without metadata of ours."""
+    """(topic id, rest); (None, "") for commits that a tool made without metadata of ours.
+
+    Raises FatalKafkaError for those of a newer version: going on without what they say would send jobs again.
+    """
     parts = metadata.split(";", 2)
+    if len(parts) > 1 and parts[0].isdecimal() and int(parts[0][:9]) > int(_FORMAT):
+        raise FatalKafkaError(
+            "the group's offsets were committed by a newer version of Tocsin"
+            f" (format {parts[0][:9]}, this one knows {_FORMAT}): upgrade"
+        )
     if len(parts) != 3 or parts[0] != _FORMAT:
         return None, ""
     return parts[1], parts[2]

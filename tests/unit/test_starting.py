@@ -42,7 +42,7 @@ def test_commit_beyond_the_end_is_no_place_to_go_on() -> None:
     assert decide(TOPIC, commits, LOW, END) == {0: Start("new-id", 5, "", "records missing")}
 
 
-@pytest.mark.parametrize("metadata", ["", "by hand", "2;old-id;", "1;old-id"])
+@pytest.mark.parametrize("metadata", ["", "by hand", "0;old-id;", "1;old-id"])
 def test_offsets_that_a_tool_has_set_are_taken_as_they_are(metadata: str) -> None:
     assert decide(TOPIC, {0: Commit(42, metadata)}, LOW, END) == {0: Start("new-id", 42, "", "committed")}
 
