@@ -183,7 +183,9 @@ def check_restarts(lines: list[tuple[int, int, int]], seed: int, *, tty: bool, l
     for remaining in (3, 2, 1, 0):
         progress = Progress(position, 0)
         reading: Log = TerminalLog(progress) if tty else MultiplexedLog(progress)
-        data = send(log, progress.since, newline_after_parts=not local)
+        # The engine is asked for a second, or for its last entries, which begin somewhere before it.
+        since = rng.choice([progress.since, 0])
+        data = send(log, since, newline_after_parts=not local)
         stop = rng.randrange(len(data) + 1) if remaining else len(data)
         for portion in read(reading, data[:stop], rng.choice([37, 1000, 1 << 20]), ended=not remaining):
             found += zip(portion.streams, portion.texts, strict=True)

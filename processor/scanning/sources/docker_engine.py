@@ -157,7 +157,9 @@ class Engine:
         except (NoSuchContainer, EngineAway):
             raise
         except EngineError as error:
-            raise Unreadable(str(error)) from None
+            if "not support reading" in str(error):
+                raise Unreadable(str(error)) from None
+            raise
 
     async def _json(self, path: str, query: Mapping[str, str]) -> object:
         async with self._request(path, query, _ANSWER) as answer:

@@ -45,7 +45,7 @@ class Progress:
         self._found = False
         self._counts: dict[int, list[int]] = {}
         self.entries = 0
-        self.pending = self._left[STDOUT] + self._left[STDERR] > 0
+        self.pending = True
 
     def skip(self, stream: int, stamp: bytes) -> bool:
         """Whether this entry was done before, or is older than `since`. To be asked for each entry while
@@ -54,6 +54,7 @@ class Progress:
         if stamp and second_of(stamp) < self.since:
             return True
         if not self._left[stream]:
+            self.pending = self._left[STDOUT] + self._left[STDERR] > 0
             return False
         is_done = not stamp or nanoseconds_of(stamp) <= self._last[stream]
         if is_done:

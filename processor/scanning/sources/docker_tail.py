@@ -39,8 +39,10 @@ _LONGEST_WAIT: Final = 10.0
 _UNREADABLE_WAIT: Final = 300.0
 
 _LOOK_APART: Final = 0.1
-_LOOK_EVERY: Final = 5.0
-"""Seconds between two looks at a log that rotates, at least and at most."""
+"""Seconds between two looks at a log that rotates, at least."""
+_FIRST_LOOK: Final = 1.0
+_LAST_LOOK: Final = 60.0
+"""Seconds after which it is looked at though nothing rang, in case that was lost; each time twice as long."""
 
 _SMALLEST_WINDOW: Final = 256
 _LARGEST_WINDOW: Final = 1_000_000
@@ -159,9 +161,11 @@ class DockerTail:
         """Reads a log that rotates: a look at it whenever a followed stream has anything, and at times."""
         bell, ended = asyncio.Event(), asyncio.Event()
         ringing = asyncio.create_task(self._ring(bell, ended))
+        idle = _FIRST_LOOK
         try:
             while not ended.is_set():
-                await _wait(bell, _LOOK_EVERY)
+                await _wait(bell, idle)
+                idle = _FIRST_LOOK if bell.is_set() else min(2 * idle, _LAST_LOOK)
                 bell.clear()
                 if not ended.is_set():
                     began = time.monotonic()
@@ -187,7 +191,7 @@ class DockerTail:
     async def _catch_up(self, sink: Sink, about: Inspected) -> None:
         """Takes what there is since the position: out of the last entries, if they reach back to it."""
         reaches_back = False
-        if self._position is not None and self._window < _LARGEST_WINDOW:
+        if self._window < _LARGEST_WINDOW:
             log = self._begin_log(about)
             async with aclosing(self._engine.logs(self._container, tail=self._window)) as chunks:
                 start = b""
