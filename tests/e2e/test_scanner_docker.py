@@ -74,14 +74,15 @@ def test_a_burst_of_a_hundred_thousand_lines_comes_whole_and_in_order(containers
     assert sink.losses == []
 
 
+@pytest.mark.parametrize("driver", ["json-file", "local"])
 def test_both_streams_of_a_burst_come_once_however_often_the_reader_is_replaced(
-    containers: Containers,
+    containers: Containers, driver: str
 ) -> None:
     """Each reader is cut off somewhere in the middle, and the next one goes on from what was taken."""
     sink = Collected()
     begin = time.time()
     workload = containers.name("twice")
-    containers.run("twice", f"{BURST} 40000 & {BURST} 40000 >&2; wait; sleep 600")
+    containers.run("twice", f"{BURST} 40000 & {BURST} 40000 >&2; wait; sleep 600", "--log-driver", driver)
     for share in range(1, 9):
         with Reading(sink, containers.run_id, begin=begin):
             sink.wait_for(workload, 10_000 * share)
