@@ -19,6 +19,7 @@ from processor.admin.showing import read_draft_as
 from processor.rules.building import Create, Delete, Update
 from processor.rules.codec import InvalidRule
 from processor.rules.errors import FieldError, InvalidFields
+from processor.rules.fields import format_ms
 from processor.scanning.changes import ScanChange
 from processor.scanning.codec import to_fields
 from processor.scanning.effective import effective
@@ -26,7 +27,7 @@ from processor.scanning.lines import MAX_LINE, Tail
 from processor.scanning.live import LiveReports, LiveScanRules
 from processor.scanning.report import ScannerReport, recent
 from processor.scanning.rule import ScanDraft, ScanRule
-from processor.scanning.shown import on_scanner, scanner, shown_time, totals
+from processor.scanning.shown import on_scanner, scanner, totals
 from processor.scanning.stats import Scanned, Workload, left_out
 from processor.scanning.table import ScanSnapshot
 from processor.scanning.trial import try_line
@@ -89,7 +90,7 @@ class ScanTrying:
 
     async def _try(self, rule: ScanRule, body: Mapping[str, Any], besides: Sequence[str]) -> web.Response:
         line, stream, workload = _read_sample(body, besides)
-        now = shown_time(_now_ms())
+        now = format_ms(_now_ms())
         tail = Tail("trial", workload or rule.workload or "example")
 
         def work() -> dict[str, Any]:
@@ -194,7 +195,7 @@ def scanner_states(reports: Mapping[str, ScannerReport]) -> list[dict[str, Any]]
     """Which scanners there are, for /api/v1/status."""
     now_ms = _now_ms()
     return [
-        {"node": one.node, "stale": one.is_stale(now_ms), "reported_at": shown_time(one.reported_at_ms)}
+        {"node": one.node, "stale": one.is_stale(now_ms), "reported_at": format_ms(one.reported_at_ms)}
         for one in recent(reports.values(), now_ms)
     ]
 

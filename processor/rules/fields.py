@@ -65,6 +65,11 @@ def format_time(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+def format_ms(at_ms: int) -> str:
+    """A time in ms since 1970 as RFC 3339 in UTC, to the millisecond."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def _checked(check: Callable[[_T], object]) -> Callable[[_T], _T]:
     """`check` as a validator: its ValueError becomes the field's error, word for word."""
 

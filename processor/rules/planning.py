@@ -130,7 +130,8 @@ class Planning(ABC, Generic[R, D]):
             if not partial:
                 return Plan(tuple(self._steps), (), empties_set)
             gone = []
-        along = [rule for rule in self._also_gone(gone) if rule not in gone]
+        named = {rule.id for rule in gone}
+        along = [rule for rule in self._also_gone(gone) if rule.id not in named]
         steps = (
             *self._steps,
             *(Step("deleted", rule.name, rule.id, before=rule) for rule in (*gone, *along)),

@@ -49,6 +49,7 @@ class ScanBuilding(Building[ScanRule, ScanDraft, ScanChange]):
         super().__init__(snapshot, writer)
         self._rules = dict(snapshot.rules)
         self._invalid = dict(snapshot.invalid)
+        self._overrides = {rule_id: set(others) for rule_id, others in snapshot.overrides.items()}
 
     def _make(
         self,
@@ -76,7 +77,10 @@ class ScanBuilding(Building[ScanRule, ScanDraft, ScanChange]):
             updated_at=self._writer.now(),
             overrides=self._found(draft, rule_id),
         )
+        self._forget(rule_id)
         self._rules[rule_id] = rule
+        if isinstance(rule.overrides, int):
+            self._overrides.setdefault(rule.overrides, set()).add(rule_id)
         self._invalid.pop(b"%d" % rule_id, None)
         return rule, to_record(rule)
 
@@ -99,11 +103,16 @@ class ScanBuilding(Building[ScanRule, ScanDraft, ScanChange]):
 
     def _gone(self, rule: ScanRule | InvalidRule) -> None:
         if rule.id is not None:
-            self._rules.pop(rule.id, None)
+            self._forget(rule.id)
             self._invalid.pop(b"%d" % rule.id, None)
 
     def _overriding(self, rule_id: int) -> Sequence[ScanRule]:
-        return [rule for rule in self._rules.values() if rule.overrides == rule_id]
+        return [self._rules[other] for other in sorted(self._overrides.get(rule_id, ()))]
+
+    def _forget(self, rule_id: int) -> None:
+        rule = self._rules.pop(rule_id, None)
+        if rule is not None and isinstance(rule.overrides, int):
+            self._overrides[rule.overrides].discard(rule_id)
 
     def _ordered(self, records: list[Record]) -> Iterable[Record]:
         """So that a reader who has seen only a part never counts an override without its global rule, nor a

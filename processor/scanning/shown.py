@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
-from processor.rules.fields import format_time
+from processor.rules.fields import format_ms
 from processor.scanning.report import ScannerReport
 from processor.scanning.rule import ScanRule
 from processor.scanning.stats import OnScanner, RuleStats, Scanned
@@ -25,7 +24,7 @@ def totals(rules: Mapping[int, ScanRule], stats: RuleStats) -> dict[str, Any]:
         "suppressed": stats.suppressed,
         "dropped": stats.dropped,
         "errors": [
-            {"node": one.report.node, "error": one.error, "at": shown_time(one.error_at_ms or 0)}
+            {"node": one.report.node, "error": one.error, "at": format_ms(one.error_at_ms or 0)}
             for one in stats.scanners
             if one.error
         ],
@@ -37,7 +36,7 @@ def on_scanner(one: OnScanner, scanned: Scanned) -> dict[str, Any]:
     return {
         "node": one.report.node,
         "stale": scanned.is_stale(one.report),
-        "started_at": shown_time(one.report.started_at_ms),
+        "started_at": format_ms(one.report.started_at_ms),
         "hits": one.counts.hits,
         "suppressed": one.counts.suppressed,
         "dropped": one.counts.dropped,
@@ -51,8 +50,8 @@ def scanner(report: ScannerReport, scanned: Scanned) -> dict[str, Any]:
         "node": report.node,
         "version": report.version,
         "stale": scanned.is_stale(report),
-        "started_at": shown_time(report.started_at_ms),
-        "reported_at": shown_time(report.reported_at_ms),
+        "started_at": format_ms(report.started_at_ms),
+        "reported_at": format_ms(report.reported_at_ms),
         "rules_offset": report.rules_offset,
         "lines": report.lines,
         "cut_lines": report.cut_lines,
@@ -62,8 +61,3 @@ def scanner(report: ScannerReport, scanned: Scanned) -> dict[str, Any]:
         "workloads_left_out": report.workloads_left_out,
         "rules_left_out": report.rules_left_out,
     }
-
-
-def shown_time(at_ms: int) -> str:
-    """A time in ms since 1970 as RFC 3339 in UTC."""
-    return format_time(datetime.fromtimestamp(at_ms / 1000, UTC))

@@ -9,8 +9,9 @@ now.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -28,11 +29,24 @@ class ScanSnapshot(Snapshot[ScanRule]):
 
     def global_id(self, reference: int | str) -> int | str:
         """The id of the global rule that is meant by an id or a name; else, in words, why there is none."""
-        return find_global(reference, self.rules, self.invalid)
+        return find_global(reference, self.rules, self.invalid, self._global_names)
 
     def overriding(self, rule_id: int) -> tuple[ScanRule, ...]:
         """The rules that override this one."""
-        return tuple(rule for rule in self.rules.values() if rule.overrides == rule_id)
+        return tuple(self.rules[other] for other in self.overrides.get(rule_id, ()))
+
+    @cached_property
+    def overrides(self) -> Mapping[int, Sequence[int]]:
+        """By the id of each rule that is overridden, those that do it."""
+        found: dict[int, list[int]] = {}
+        for rule_id, rule in self.rules.items():
+            if isinstance(rule.overrides, int):
+                found.setdefault(rule.overrides, []).append(rule_id)
+        return found
+
+    @cached_property
+    def _global_names(self) -> Mapping[str, tuple[int, ...]]:
+        return _globals(self.rules)
 
 
 class ScanTable(Table[ScanRule, ScanSnapshot]):
