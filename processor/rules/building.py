@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final, Generic, Literal, NamedTuple, Protocol, TypeVar
+from typing import ClassVar, Final, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -153,6 +153,9 @@ class Building(ABC, Generic[R, D, C]):
     given out.
     """
 
+    table_kind: ClassVar[str] = "RuleTable"
+    """What files call the document with the next id."""
+
     def __init__(self, snapshot: Snapshot[R], writer: Writer) -> None:
         self._snapshot = snapshot
         self._writer = writer
@@ -228,7 +231,7 @@ class Building(ABC, Generic[R, D, C]):
         if not self._trusted:
             raise StoreFailure(
                 f"the record _table {self._snapshot.table_error}, so no safe id is known for a new rule:"
-                " apply a file with `kind: RuleTable` and the next_id to go on with"
+                f" apply a file with `kind: {self.table_kind}` and the next_id to go on with"
             )
         if self._newer is not None:
             # It may have any name: a rule made beside it could be the same one twice.

@@ -25,7 +25,7 @@ from processor.rules.building import (
 from processor.rules.codec import InvalidRule, read_id
 from processor.rules.errors import FieldError, InvalidFields
 from processor.scanning.codec import to_record
-from processor.scanning.rule import ScanDraft, ScanRule
+from processor.scanning.rule import TABLE_KIND, ScanDraft, ScanRule
 from processor.scanning.table import ScanSnapshot, find_global
 
 ScanChange: TypeAlias = Create[ScanDraft] | Update[ScanDraft] | Delete | RaiseNextId
@@ -44,6 +44,8 @@ def build(changes: Sequence[ScanChange], snapshot: ScanSnapshot, writer: Writer)
 
 class ScanBuilding(Building[ScanRule, ScanDraft, ScanChange]):
     """A transaction being put together; also tells whether changes can be made, without making them."""
+
+    table_kind = TABLE_KIND
 
     def __init__(self, snapshot: ScanSnapshot, writer: Writer) -> None:
         super().__init__(snapshot, writer)

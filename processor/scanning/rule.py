@@ -41,6 +41,8 @@ from processor.rules.lists import GO_SPACE
 from processor.scanning.template import read_template
 
 KIND = "LogScanRule"
+TABLE_KIND = "LogScanRuleTable"
+"""What files call the document with the next id."""
 
 Streams = Literal["stdout", "stderr", "both"]
 

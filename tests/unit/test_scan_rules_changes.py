@@ -4,13 +4,14 @@ import json
 
 import pytest
 
-from processor.rules.building import Create, Delete, Update
+from processor.rules.building import Create, Delete, RaiseNextId, Update
 from processor.rules.errors import (
     ChangedTwice,
     InvalidFields,
     NameTaken,
     NoSuchRule,
     RevisionConflict,
+    StoreFailure,
 )
 from processor.scanning.changes import ScanChange, build
 from processor.scanning.table import ScanTable
@@ -192,3 +193,11 @@ def test_record_that_is_written_has_the_fields_of_the_contract() -> None:
         "updated_by": "tests",
         "updated_at": "2026-11-23T10:00:00Z",
     }
+
+
+def test_table_record_that_cannot_be_read_keeps_new_rules_away_and_says_what_mends_it() -> None:
+    broken = table_of([(b"_table", b"{}")])
+    with pytest.raises(StoreFailure, match="kind: LogScanRuleTable"):
+        build([Create(draft("a"))], broken.snapshot(), writer())
+    applied(broken, RaiseNextId(5), Create(draft("a")))
+    assert list(broken.snapshot().rules) == [5]

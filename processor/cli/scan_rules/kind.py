@@ -10,12 +10,10 @@ from processor.rules.files import FileKind
 from processor.rules.planning import Step
 from processor.scanning.codec import to_fields
 from processor.scanning.plan import Wanted, make_plan
-from processor.scanning.rule import KIND, ScanDraft, ScanRule
+from processor.scanning.rule import KIND, TABLE_KIND, ScanDraft, ScanRule
 from processor.scanning.store import ScanRuleStore
 from processor.scanning.table import ScanSnapshot
 from processor.settings import Settings
-
-TABLE_KIND: Final = "LogScanRuleTable"
 
 _COLUMNS: Final[Sequence[str]] = (
     *("key", "name", "workload", "status", "enabled", "severity", "set", "pattern", "reason"),
