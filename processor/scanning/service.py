@@ -30,7 +30,6 @@ from processor.scanning.engine import Engine, Now
 from processor.scanning.finder import Finder
 from processor.scanning.intake import Intake
 from processor.scanning.ledger import Ledger, Totals
-from processor.scanning.lines import Tail
 from processor.scanning.live import LiveScanRules
 from processor.scanning.loop import REPORT, Parts, ScannerLoop
 from processor.scanning.report import ScannerReport
@@ -45,7 +44,7 @@ from processor.scanning.reporting import (
 )
 from processor.scanning.rule import ScanRule
 from processor.scanning.sources.once import OneFile
-from processor.scanning.sources.opening import gone, open_sources
+from processor.scanning.sources.opening import open_sources
 from processor.scanning.sources.pods import Asked, api_server
 from processor.scanning.state import Saved, encode, load, save
 from processor.settings import Settings
@@ -209,9 +208,6 @@ class Scanner:
         )
         named: Named = [("file", self._one_file)] if self._one_file else open_sources(scanner, saved, ask)
         self._named, self._ledger, self._intake = named, ledger, intake
-        for key in gone(scanner, ledger.positions):
-            intake.lost(Tail(key, ""), 0)
-            del ledger.positions[key]
 
         def write(record: OutRecord) -> None:
             stream.write(record, _ignored)

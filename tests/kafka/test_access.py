@@ -25,13 +25,14 @@ from tests.support.reaper import REAPER
 from tests.support.receiver import Answer, Receiver
 from tests.support.records import Record, produce
 from tests.support.rules import fields
-from tests.support.settings import settings_for
+from tests.support.scanner import CriLog
+from tests.support.settings import settings_for, with_changes
 from tests.support.topics import create_topic
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.real_kafka
 
-ROLES = ("matcher", "sender", "admin")
+ROLES = ("matcher", "sender", "admin", "scanner")
 RIGHTS = documented()
 
 
@@ -59,6 +60,7 @@ def settings(guarded: GuardedBroker, user: str) -> dict[str, Any]:
         matcher={"event_topics": ["event-log"]},
         sender={"retry_schedule": ["1s"]},
         admin=admin_settings(),
+        scanner={"sources": ["cri"]},
     )
     made["kafka"] = {**made.get("kafka", {}), **guarded.kafka(user)}
     return made
@@ -101,8 +103,11 @@ def lacking(guarded: GuardedBroker, user: str, wanted: list[Need]) -> str:
 def test_every_role_waits_for_its_rights_and_works_with_them(
     guarded: GuardedBroker, topics: Commands, spawn: Spawn, receiver: Receiver, tmp_path: Path
 ) -> None:
+    log = CriLog(tmp_path / "pods", "ns_pod_1")
+    scans = {"scanner": {"cri_path": str(tmp_path / "pods"), "state_directory": str(tmp_path / "state")}}
     processes: dict[str, Process] = {
-        role: spawn("run", role, settings=settings(guarded, role), name=role) for role in ROLES
+        role: spawn("run", role, settings=with_changes(settings(guarded, role), scans), name=role)
+        for role in ROLES
     }
     for role, process in processes.items():
         process.wait_log("rights on Kafka")
@@ -151,6 +156,17 @@ def test_every_role_waits_for_its_rights_and_works_with_them(
     topics.run("deliveries", "release", "--rule", "by-api")
     topics.run("deliveries", "redeliver", "--since", "1h")
     topics.run("rules", "list")
+    # A line of a log becomes an event, and the scanner's report is there.
+    scan_rule = Record(b'{"id":1,"name":"r","pattern":"boom"}', key=b"1")
+    produce(guarded.bootstrap, "tocsin.log-scan-rules", [scan_rule])
+    scanner = processes["scanner"]
+
+    def is_hit() -> bool:
+        log.write("boom")
+        return scanner.metric("tocsin_scanner_hits_total") > 0
+
+    wait_until(is_hit, 20, "a line is a hit")
+    wait_until(lambda: scanner.status()["scanner"]["events_waiting"] == 0, 20, "it is written")
     for process in processes.values():
         assert "uthorization failed" not in process.log(), process.log()
 

@@ -131,3 +131,18 @@ def test_a_directory_that_is_not_there_is_said(tmp_path: Path) -> None:
             assert source.trouble == ""
 
     run(main())
+
+
+def test_pods_that_went_away_while_nobody_scanned_are_counted_and_forgotten(tmp_path: Path) -> None:
+    async def main() -> None:
+        here = container(tmp_path)
+        (here / "0.log").write_text(line("one"))
+        position = {"offset": 1}
+        keys = [f"cri/{here.parent.name}/app", "cri/shop_gone-0_9/app", "docker/1"]
+        source, sink = CriSource(tmp_path, BEGIN), LinesSink(dict.fromkeys(keys, position))
+        async with running(source, sink):
+            await until(lambda: sink.ended != [])
+        assert [tail.key for tail in sink.ended] == ["cri/shop_gone-0_9/app"]
+        assert ("cri/shop_gone-0_9/app", 0) in [(tail.key, size) for tail, size in sink.losses]
+
+    run(main())

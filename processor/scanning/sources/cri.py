@@ -24,8 +24,7 @@ from processor.scanning.sources.polling import FileTail, read_in_turn
 
 LOG = logging.getLogger(__name__)
 
-CRI_KEY: Final = "cri/"
-"""What the keys of its tails begin with; the path below the root follows."""
+_PREFIX: Final = "cri/"
 
 _LOOK_EVERY: Final = 2.0
 _FILE: Final = re.compile(r"(\d+)\.log(?:\.(\d{8}-\d{6}))?(?:\.gz)?")
@@ -56,6 +55,7 @@ class CriSource:
         self._clock = clock
         self._tails: dict[Path, FileTail] = {}
         self._left_out: set[Path] = set()
+        self._is_first = True
         self._trouble = f"{root} has not been looked at yet"
 
     @property
@@ -88,12 +88,24 @@ class CriSource:
             self._trouble = trouble
             return
         self._trouble = ""
+        if self._is_first:
+            self._is_first = False
+            self._forget(there, sink)
         self._left_out &= there
         for directory in sorted(there - self._tails.keys() - self._left_out):
             await self._begin_with(directory, sink)
         for directory in list(self._tails.keys() - there):
             await self._tails[directory].finish(sink)
             del self._tails[directory]
+
+    def _forget(self, there: set[Path], sink: Sink) -> None:
+        """Pods that have gone while nobody scanned, perhaps with lines that nobody had read."""
+        names = {f"{_PREFIX}{directory.parent.name}/{directory.name}" for directory in there}
+        for key in sink.known(_PREFIX):
+            if key not in names:
+                tail = Tail(key, "")
+                sink.lost(tail, 0)
+                sink.gone(tail)
 
     async def _begin_with(self, directory: Path, sink: Sink) -> None:
         path = from_path(directory)
@@ -109,7 +121,7 @@ class CriSource:
             self._left_out.add(directory)
             return
         tail = Tail(
-            key=f"{CRI_KEY}{directory.parent.name}/{directory.name}",
+            key=f"{_PREFIX}{directory.parent.name}/{directory.name}",
             workload=about.workload,
             container=path.container,
             image=about.image,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from processor.scanning.lines import Source
 from processor.scanning.own import is_own
-from processor.scanning.sources.cri import CRI_KEY, CriSource
+from processor.scanning.sources.cri import CriSource
 from processor.scanning.sources.docker import DockerSource
 from processor.scanning.sources.files import FileSource
 from processor.scanning.sources.pods import Asked
@@ -19,20 +19,6 @@ def open_sources(settings: ScannerSettings, saved: Saved, ask: Asked | None) -> 
     logs by then is not read. `ask`: what the API server knows, if it may be asked.
     """
     return [(name, _open(name, settings, saved, ask)) for name in settings.sources]
-
-
-def gone(settings: ScannerSettings, positions: Iterable[str]) -> list[str]:
-    """Of the positions' keys, those of pods that have gone while nobody scanned, with what they said last.
-
-    (The other sources know of their logs themselves.)
-    """
-    if "cri" not in settings.sources or not settings.cri_path.is_dir():
-        return []
-    return [
-        key
-        for key in positions
-        if key.startswith(CRI_KEY) and not (settings.cri_path / key.removeprefix(CRI_KEY)).is_dir()
-    ]
 
 
 def _open(name: str, settings: ScannerSettings, saved: Saved, ask: Asked | None) -> Source:
