@@ -120,7 +120,7 @@ def test_every_role_waits_for_its_rights_and_works_with_them(
     assert status == 503
     assert "not allowed: Read, DescribeConfigs on topic event-log; allow it" in body
 
-    for who in (*ROLES, "rules", "deliveries"):
+    for who in (*ROLES, "rules", "scan-rules", "deliveries"):
         guarded.grant(who, RIGHTS[who])
     for process in processes.values():
         process.wait_ready()
@@ -157,8 +157,9 @@ def test_every_role_waits_for_its_rights_and_works_with_them(
     topics.run("deliveries", "redeliver", "--since", "1h")
     topics.run("rules", "list")
     # A line of a log becomes an event, and the scanner's report is there.
-    scan_rule = Record(b'{"id":1,"name":"r","pattern":"boom"}', key=b"1")
-    produce(guarded.bootstrap, "tocsin.log-scan-rules", [scan_rule])
+    file.write_text(json.dumps({"name": "boom", "pattern": "boom"}))
+    topics.run("scan-rules", "apply", "-f", str(file))
+    assert api.post("/log-scan-rules", {"name": "other", "pattern": "other"}).status == 201
     scanner = processes["scanner"]
 
     def is_hit() -> bool:
@@ -167,6 +168,10 @@ def test_every_role_waits_for_its_rights_and_works_with_them(
 
     wait_until(is_hit, 20, "a line is a hit")
     wait_until(lambda: scanner.status()["scanner"]["events_waiting"] == 0, 20, "it is written")
+    assert [one["name"] for one in api.get("/log-scan-rules").json["items"]] == ["boom", "other"]
+    assert api.get("/log-scan-rules/stats").status == 200
+    topics.run("scan-rules", "list")
+    topics.run("scan-rules", "stats")
     for process in processes.values():
         assert "uthorization failed" not in process.log(), process.log()
 
