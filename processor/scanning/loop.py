@@ -177,6 +177,11 @@ class ScannerLoop:
         parts.state.met()
 
     async def _reporting(self) -> None:
+        # The first one says what the rules are, unless they can't be had.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(REPORT):
+                while self._seen == -1:  # noqa: ASYNC110  (as _rules() looks)
+                    await asyncio.sleep(LOOK)
         while True:
             self._parts.write(self._parts.report())
             await asyncio.sleep(REPORT)

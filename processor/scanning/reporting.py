@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from processor.kafka.records import OutRecord
+from processor.rules.codec import InvalidRule
 from processor.scanning.ledger import Totals
 from processor.scanning.lines import Source
-from processor.scanning.report import RuleCounts, ScannerReport, SourceState, WorkloadState, encode
+from processor.scanning.report import (
+    CompileError,
+    RuleCounts,
+    ScannerReport,
+    SourceState,
+    WorkloadState,
+    encode,
+)
 
 Named = Sequence[tuple[str, Source]]
 """Sources and their names in the settings."""
@@ -37,6 +45,21 @@ def rule_counts(totals: Totals, before: Mapping[str, Mapping[int, int]]) -> tupl
         )
         for rule in rules
     )
+
+
+class Refused:
+    """The rules that this scanner can't use, and since when: an older version refuses a newer one's."""
+
+    def __init__(self) -> None:
+        self._since: dict[tuple[int, int], int] = {}
+
+    def errors(self, invalid: Iterable[InvalidRule], now_ms: int) -> tuple[CompileError, ...]:
+        """Those of the table as it is now, ms since 1970. Records whose key is no id are nobody's rule."""
+        here = {(one.id, one.offset): one.reason for one in invalid if one.id is not None}
+        self._since = {which: self._since.get(which, now_ms) for which in here}
+        return tuple(
+            CompileError(which[0], reason, self._since[which]) for which, reason in sorted(here.items())
+        )
 
 
 def copied(totals: Totals) -> Mapping[str, Mapping[int, int]]:

@@ -35,6 +35,7 @@ from processor.scanning.loop import REPORT, Parts, ScannerLoop
 from processor.scanning.report import ScannerReport
 from processor.scanning.reporting import (
     Named,
+    Refused,
     copied,
     farewell,
     report_record,
@@ -87,6 +88,7 @@ class Scanner:
         self._intake: Intake | None = None
         self._started_ms = int(time.time() * 1_000)
         self._before = copied(self._ledger.totals)
+        self._refused = Refused()
         self._stop = threading.Event()
         self._deadline = Deadline(timedelta(seconds=5))
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -244,12 +246,12 @@ class Scanner:
 
     def report(self) -> ScannerReport:
         """What it says of itself now."""
-        lag = self._lag()
+        lag, now_ms = self._lag(), int(time.time() * 1_000)
         return ScannerReport(
             node=self._settings.scanner.node_name,
             version=__version__,
             started_at_ms=self._started_ms,
-            reported_at_ms=int(time.time() * 1_000),
+            reported_at_ms=now_ms,
             interval_ms=int(REPORT * 1_000),
             rules_offset=max(0, self._rules.state()[1]),
             lines=self._intake.lines if self._intake else 0,
@@ -259,6 +261,7 @@ class Scanner:
             sources=source_states(self._named),
             workloads=workload_states(self._named),
             rules=rule_counts(self._ledger.totals, self._before),
+            errors=self._refused.errors(self._rules.snapshot().invalid.values(), now_ms),
         )
 
     def _current_rules(self) -> tuple[int, Sequence[ScanRule]] | None:

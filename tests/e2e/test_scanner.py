@@ -24,6 +24,7 @@ def test_line_of_a_container_becomes_an_event_and_its_rules_change_at_once(
     log.write("boom before anybody scanned", stream="stderr", at="2026-01-02T03:04:05.000000006Z")
     CriLog(site.pods, "infra_tocsin-1_0a", "tocsin").write("")
     site.put_rule(1, r"boom (?P<what>\w+)", message_template="it went ${what}", streams="stderr")
+    site.put_rule(3, "(unclosed")
     scanner = site.start(spawn).wait_ready()
     wait_until(lambda: scanner.metric("tocsin_scanner_tails") == 1, 10, "the log is found")
 
@@ -54,6 +55,8 @@ def test_line_of_a_container_becomes_an_event_and_its_rules_change_at_once(
     site.put_rule(2, "unheard", workload="shop/web", overrides=1)
     reports = wait_until(lambda: read_all(broker.bootstrap, site.model.topics.scanner_status), 15, "a report")
     assert reports[-1].key == b"node-1"
+    errors = json.loads(reports[-1].value or b"")["errors"]
+    assert [(error["id"], "missing closing" in error["error"]) for error in errors] == [(3, True)]
     number = 0
 
     def said() -> bool:

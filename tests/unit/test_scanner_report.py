@@ -2,6 +2,7 @@
 
 import msgspec
 
+from processor.rules.codec import InvalidRule
 from processor.scanning.report import (
     FORGOTTEN_AFTER_MS,
     CompileError,
@@ -14,6 +15,7 @@ from processor.scanning.report import (
     encode,
     recent,
 )
+from processor.scanning.reporting import Refused
 
 REPORT = ScannerReport("node-1", "1.0", 1_000, 5_000, 10_000)
 
@@ -112,3 +114,18 @@ def test_report_that_cannot_be_read_takes_the_older_one_away() -> None:
 def test_fields_of_a_later_version_are_passed_over() -> None:
     value = msgspec.json.encode({**msgspec.to_builtins(REPORT), "mood": "good"})
     assert decode(value, None) == REPORT
+
+
+def test_rules_that_cannot_be_used_are_told_with_since_when() -> None:
+    refused = Refused()
+    first, nobodys = InvalidRule(7, "7", "bad", offset=3), InvalidRule(None, "x", "no id", offset=4)
+
+    assert refused.errors([first, nobodys], 1_000) == (CompileError(7, "bad", 1_000),)
+    second = InvalidRule(8, "8", "worse", offset=5)
+    assert refused.errors([second, first], 2_000) == (
+        CompileError(7, "bad", 1_000),
+        CompileError(8, "worse", 2_000),
+    )
+    again = InvalidRule(7, "7", "still bad", offset=6)
+    assert refused.errors([again], 3_000) == (CompileError(7, "still bad", 3_000),)
+    assert refused.errors([], 4_000) == ()
