@@ -1,6 +1,7 @@
 """Fixtures that all tests share; tests/support has the helpers they hand out."""
 
 import re
+import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,8 @@ hypothesis.settings.load_profile("tests")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell that starts the tests in the background has them ignore it, and what they start would too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         config.stash[CHOICE] = choose(wanted_broker())
     except ValueError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import operator
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from processor.events import Unreadable
@@ -29,16 +29,23 @@ _value = operator.methodcaller("value")
 class Judging:
     """For one turn of the loop."""
 
-    def __init__(self, judge: Judge, version: Version, batch: Batch) -> None:
+    def __init__(
+        self,
+        judge: Judge,
+        version: Version,
+        batch: Batch,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._judge = judge
         self._version = version
         self._batch = batch
-        self._now = time.monotonic()
+        self._clock = clock
+        self._now = clock()
         self._now_ms = time.time_ns() // 1_000_000
 
     def over(self) -> bool:
         """Whether there is something else to do."""
-        return self._batch.full() or time.monotonic() > self._now + SLICE
+        return self._batch.full() or self._clock() > self._now + SLICE
 
     def run(
         self, records: Sequence[InRecord], position: Position, expected: int, topic_id: str

@@ -1,12 +1,12 @@
 """Runs of records judged into a batch."""
 
-import pytest
+from collections.abc import Sequence
 
 from processor.events import EventDecoder, EventFields
 from processor.matching.batch import MAX_RECORDS, Batch
 from processor.matching.engine import RuleSet
 from processor.matching.judge import Judge, Version
-from processor.matching.judging import AT_ONCE, Judging
+from processor.matching.judging import AT_ONCE, SLICE, Judging
 from tests.support.fakes import POSITION, FakeRecord
 from tests.support.rules import record, snapshot_of
 
@@ -14,13 +14,17 @@ HIT, MISS, BROKEN = b'{"message":"failed"}', b'{"message":"fine"}', b"{"
 
 
 def judged(
-    values: list[tuple[int, bytes]], expected: int = 0, *, copies: int = 1
+    values: list[tuple[int, bytes]], expected: int = 0, *, copies: int = 1, times: Sequence[float] = ()
 ) -> tuple[Batch, list[int], int]:
-    """What a run of these (offset, value) makes: the batch, the offsets left, the offset expected then."""
+    """What a run of these (offset, value) makes: the batch, the offsets left, the offset expected then.
+
+    `times`: what the clock says, at the start and before each portion; without them it stands still.
+    """
     given = {n: record(f"r{n}", filter_message_regex="failed") for n in range(1, copies + 1)}
     version = Version(RuleSet(snapshot_of(given).rules), "RulesTopicId", 42)
     batch = Batch()
-    judging = Judging(Judge(EventDecoder(EventFields()), "jobs", "dead"), version, batch)
+    judge = Judge(EventDecoder(EventFields()), "jobs", "dead")
+    judging = Judging(judge, version, batch, clock=iter(times).__next__ if times else lambda: 0.0)
     left, offset = judging.run([FakeRecord(value, at=at) for at, value in values], POSITION, expected, "T")
     return batch, [one.offset() or 0 for one in left], offset
 
@@ -45,8 +49,13 @@ def test_what_was_judged_already_is_left_out_wherever_it_stands() -> None:
     assert (batch.outcomes["matched"], left, offset) == (0, [], 5)
 
 
-def test_a_full_batch_leaves_the_rest_in_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("processor.matching.judging.SLICE", 60.0)  # it is the batch that ends the run here
+def test_a_slice_that_is_over_leaves_the_rest_for_the_next_turn() -> None:
+    batch, left, offset = judged([(n, MISS) for n in range(AT_ONCE + 3)], times=[0, SLICE, 2 * SLICE])
+    assert (left, offset) == ([AT_ONCE, AT_ONCE + 1, AT_ONCE + 2], AT_ONCE)
+    assert batch.next_offsets == {POSITION: AT_ONCE}
+
+
+def test_a_full_batch_leaves_the_rest_in_hand() -> None:
     copies = MAX_RECORDS // 2
     batch, left, offset = judged([(n, HIT) for n in range(5)], copies=copies)
     assert len(batch.records) == MAX_RECORDS

@@ -44,7 +44,10 @@ def test_processes_and_directories_of_a_killed_run_are_removed(
         assert all(alive(pid) for pid in pids)
 
         process.send_signal(number)
-        process.wait(10)
+        try:
+            process.wait(10)
+        finally:
+            process.kill()
 
     wait_until(lambda: not any(alive(pid) for pid in pids), 10, "the child and what it started are gone")
     wait_until(lambda: not (tmp_path / "kept").exists(), 10, "what was adopted is gone")
