@@ -76,7 +76,7 @@ def test_every_matching_line_of_a_burst_becomes_an_event_though_the_scanner_is_k
     # Printed in portions, so that the kills fall into it on a fast machine, too.
     each = lines // 100
     portion = f"seq -f 'line %.0f of a burst' $((i * {each} + 1)) $(((i + 1) * {each}))"
-    containers.run("burst", f"for i in $(seq 0 99); do {portion}; sleep 0.05; done")
+    container = containers.run("burst", f"for i in $(seq 0 99); do {portion}; sleep 0.05; done")
     killed = list[float]()
     while len(killed) < kills:
         wait_until(lambda: len(site.events()) > 2_000 * len(killed), 60)
@@ -93,7 +93,9 @@ def test_every_matching_line_of_a_burst_becomes_an_event_though_the_scanner_is_k
     for event in again:
         logged = datetime.fromisoformat(event["created_at"]).timestamp()
         assert min(moment - logged for moment in killed if moment > logged) < 2.5
-    assert running.metric("tocsin_scanner_lost_total") == 0
+    # Of this container: others on the engine, of tests at the same time, may be removed unread.
+    lost = [line for line in running.log().splitlines() if "went away unread" in line and container in line]
+    assert lost == []
     assert running.stop() == 0
 
 
