@@ -20,13 +20,12 @@ from processor.scanning.own import is_own
 from processor.scanning.sources.cri_lines import CriLog, Parsed
 from processor.scanning.sources.following import Follower
 from processor.scanning.sources.pods import About, Asked, PodPath, from_path
-from processor.scanning.sources.polling import FileTail, read_in_turn
+from processor.scanning.sources.polling import FileTail, follow
 
 LOG = logging.getLogger(__name__)
 
 _PREFIX: Final = "cri/"
 
-_LOOK_EVERY: Final = 2.0
 _FILE: Final = re.compile(r"(\d+)\.log(?:\.(\d{8}-\d{6}))?(?:\.gz)?")
 _PATIENCE: Final = 0.2
 
@@ -70,12 +69,7 @@ class CriSource:
 
     async def run(self, sink: Sink) -> None:
         """See `lines.Source`; runs until it is cancelled."""
-        next_look = self._clock()
-        while True:
-            if self._clock() >= next_look:
-                next_look = self._clock() + _LOOK_EVERY
-                await self._compare(sink)
-            await read_in_turn(lambda: list(self._tails.values()), sink)
+        await follow(self._tails, lambda: self._compare(sink), sink, self._clock)
 
     async def _compare(self, sink: Sink) -> None:
         """Begin with new containers, finish those that have gone."""
@@ -100,9 +94,9 @@ class CriSource:
 
     def _forget(self, there: set[Path], sink: Sink) -> None:
         """Pods that have gone while nobody scanned, perhaps with lines that nobody had read."""
-        names = {f"{_PREFIX}{directory.parent.name}/{directory.name}" for directory in there}
+        keys = {_key(directory) for directory in there}
         for key in sink.known(_PREFIX):
-            if key not in names:
+            if key not in keys:
                 tail = Tail(key, "")
                 sink.lost(tail, 0)
                 sink.gone(tail)
@@ -121,7 +115,7 @@ class CriSource:
             self._left_out.add(directory)
             return
         tail = Tail(
-            key=f"{_PREFIX}{directory.parent.name}/{directory.name}",
+            key=_key(directory),
             workload=about.workload,
             container=path.container,
             image=about.image,
@@ -166,6 +160,11 @@ class _Since:
             return datetime.fromisoformat(moment.decode()).timestamp() >= self._begin
         except ValueError:  # a line without a time
             return True
+
+
+def _key(directory: Path) -> str:
+    """The key of the tail of a container's directory."""
+    return f"{_PREFIX}{directory.parent.name}/{directory.name}"
 
 
 def _containers(root: Path) -> list[Path]:

@@ -13,11 +13,10 @@ from typing import Final
 from processor.scanning.lines import Sink, Tail
 from processor.scanning.sources.following import Follower
 from processor.scanning.sources.plain_lines import PlainLog
-from processor.scanning.sources.polling import FileTail, read_in_turn
+from processor.scanning.sources.polling import FileTail, follow
 
 LOG = logging.getLogger(__name__)
 
-_LOOK_EVERY: Final = 2.0
 _ROTATED: Final = re.compile(r"(?:[.-]\d[\d.T:_-]*)(?:\.gz)?|\.old|\.\d+\.gz")
 """What logrotate and its like put behind a name."""
 
@@ -58,14 +57,9 @@ class FileSource:
 
     async def run(self, sink: Sink) -> None:
         """See `lines.Source`; runs until it is cancelled."""
-        next_look = self._clock()
-        while True:
-            if self._clock() >= next_look:
-                next_look = self._clock() + _LOOK_EVERY
-                self._compare(sink)
-            await read_in_turn(lambda: list(self._tails.values()), sink)
+        await follow(self._tails, lambda: self._compare(sink), sink, self._clock)
 
-    def _compare(self, sink: Sink) -> None:
+    async def _compare(self, sink: Sink) -> None:
         """Begin with new files. One that is gone stays: it may only be between two names."""
         named = {Path(name) for pattern in self._globs for name in glob.glob(pattern, recursive=True)}
         files = {path for path in named if path.is_file() and not _is_rotation(path, named)}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Final, Protocol
 
 from processor.scanning.lines import Lines, Sink, Tail
@@ -18,6 +19,9 @@ PORTION: Final = 1 << 18
 
 PAUSE: Final = 0.2
 """Seconds between two looks when nothing has come."""
+
+LOOK_EVERY: Final = 2.0
+"""Seconds between two looks at which logs there are."""
 
 
 class Log(Protocol):
@@ -33,27 +37,27 @@ class Log(Protocol):
 
 
 class FileTail:
-    """One log: its files, and what makes lines of them. `tail` may be replaced."""
+    """One log: its files, and what makes lines of them."""
 
     def __init__(
         self, tail: Tail, follower: Follower, log: Log, chosen: Callable[[Parsed], Parsed] | None = None
     ) -> None:
         """`chosen`: leaves out lines, for a log that begins in the middle."""
         self.tail = tail
-        self.follower = follower
-        self.begun = False
+        self._follower = follower
+        self._begun = False
         self._log = log
         self._chosen = chosen
 
     async def turn(self, sink: Sink) -> bool:
         """Read a portion; whether there was one."""
-        if not self.begun:
-            self.begun = True
+        if not self._begun:
+            self._begun = True
             if (position := sink.position(self.tail.key)) is not None:
                 self._chosen = None
                 self._log.restore(position)
-                self.follower.restore(position)
-        data = self.follower.read(PORTION)
+                self._follower.restore(position)
+        data = self._follower.read(PORTION)
         if data:
             await self._hand_over(sink, self._log.parse(data))
         return bool(data)
@@ -62,10 +66,10 @@ class FileTail:
         """The log has gone: read what can still be read of it."""
         while await self.turn(sink):
             pass
-        if data := self.follower.rest():
+        if data := self._follower.rest():
             await self._hand_over(sink, self._log.parse(data))
         await self._hand_over(sink, self._log.finish())
-        self.follower.close()
+        self._follower.close()
         sink.gone(self.tail)
 
     async def _hand_over(self, sink: Sink, parsed: Parsed) -> None:
@@ -73,14 +77,32 @@ class FileTail:
             parsed = self._chosen(parsed)
         texts, streams, times, cut = parsed
         if texts:
-            after = {**self.follower.save(), **self._log.save()}
+            after = {**self._follower.save(), **self._log.save()}
             await sink.take(Lines(self.tail, texts, streams, times, after, cut))
 
 
-async def read_in_turn(tails: Callable[[], list[FileTail]], sink: Sink) -> None:
+async def follow(
+    tails: Mapping[Path, FileTail],
+    compare: Callable[[], Awaitable[None]],
+    sink: Sink,
+    clock: Callable[[], float],
+) -> None:
+    """Read them in turn until cancelled; `compare` brings `tails` up to date, now and every two seconds.
+
+    clock: monotonic seconds.
+    """
+    next_look = clock()
+    while True:
+        if clock() >= next_look:
+            next_look = clock() + LOOK_EVERY
+            await compare()
+        await _read_in_turn(list(tails.values()), sink)
+
+
+async def _read_in_turn(tails: Sequence[FileTail], sink: Sink) -> None:
     """One portion of each, and a pause when none had any."""
     busy = False
-    for tail in tails():
+    for tail in tails:
         try:
             busy |= await tail.turn(sink)
         except OSError as error:
